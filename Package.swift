@@ -1,0 +1,76 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target here is compiled with, beyond Swift 6 mode.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// The three rooms that touch shared or foreign memory say `unsafe` at each place that does.
+let memorySafe: [SwiftSetting] = strict
+
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "swift-virtiofs",
+    products: [
+        .executable(name: "virtiofs", targets: ["virtiofs"]),
+        .library(name: "GuestMemory", targets: ["GuestMemory"]),
+        .library(name: "Virtqueue", targets: ["Virtqueue"]),
+        .library(name: "Virtio", targets: ["Virtio"]),
+        .library(name: "FUSEWire", targets: ["FUSEWire"]),
+        .library(name: "VirtioFSDevice", targets: ["VirtioFSDevice"]),
+        .library(name: "HostDirectory", targets: ["HostDirectory"]),
+        .library(name: "VirtioFSDriver", targets: ["VirtioFSDriver"]),
+        .library(name: "KernelMount", targets: ["KernelMount"]),
+        .library(name: "VirtioTestSupport", targets: ["VirtioTestSupport"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    ],
+    targets: [
+        .target(name: "CKernel"),
+        .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .target(name: "Syscalls", dependencies: ["CKernel", systemPackage], swiftSettings: strict),
+        .target(name: "GuestMemory", dependencies: ["Syscalls", "CKernel", systemPackage], swiftSettings: memorySafe),
+        .target(name: "Virtqueue", dependencies: ["GuestMemory", "CKernel"], swiftSettings: memorySafe),
+        .target(
+            name: "Virtio", dependencies: ["Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
+        .target(name: "FUSEWire", dependencies: ["CKernel", systemPackage], swiftSettings: memorySafe),
+        .target(
+            name: "VirtioFSDevice",
+            dependencies: [
+                "Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
+        .target(
+            name: "HostDirectory",
+            dependencies: ["VirtioFSDevice", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging],
+            swiftSettings: strict),
+        .target(
+            name: "VirtioFSDriver",
+            dependencies: [
+                "Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
+        .target(
+            name: "KernelMount",
+            dependencies: ["VirtioFSDriver", "CFuse3", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging],
+            swiftSettings: strict),
+        .target(
+            name: "VirtioTestSupport",
+            dependencies: ["Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "virtiofs",
+            dependencies: [
+                "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "FUSEWire", "Syscalls",
+                "CKernel", systemPackage, logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,53 @@
+// What Swift can't import: variadic calls, function-like macros, and calls that glibc has no name for. Each does one
+// thing and adds nothing.
+#pragma once
+
+static inline int ck_openat(int dirfd, const char *path, int flags, mode_t mode) {
+    return openat(dirfd, path, flags, mode);
+}
+static inline int ck_fcntl_int(int fd, int command, int argument) { return fcntl(fd, command, argument); }
+static inline int ck_fcntl_flock(int fd, int command, struct flock *lock) { return fcntl(fd, command, lock); }
+static inline int ck_ioctl(int fd, unsigned long request, void *argument) { return ioctl(fd, request, argument); }
+
+static inline ssize_t ck_getdents64(int fd, void *buffer, size_t size) {
+    return syscall(SYS_getdents64, fd, buffer, size);
+}
+
+// The calling thread's file system ids (setfsuid(2)); glibc's own set*id change all threads, these never do.
+static inline int ck_setfsuid(uid_t uid) { return (int)syscall(SYS_setfsuid, uid); }
+static inline int ck_setfsgid(gid_t gid) { return (int)syscall(SYS_setfsgid, gid); }
+static inline int ck_setgroups(size_t count, const gid_t *groups) { return (int)syscall(SYS_setgroups, count, groups); }
+
+// The calling thread's capabilities (capget(2), capset(2)), version 3: two words of 32.
+static inline int ck_capget(struct __user_cap_data_struct data[2]) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    return (int)syscall(SYS_capget, &header, data);
+}
+static inline int ck_capset(const struct __user_cap_data_struct data[2]) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+// futex(2) on a private word: wait while *word == expected, at most timeout; wake at most count waiters.
+static inline int ck_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout) {
+    return (int)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout, (void *)0, 0);
+}
+static inline int ck_futex_wake(const void *word, int count) {
+    return (int)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, (void *)0, (void *)0, 0);
+}
+
+static inline pid_t ck_gettid(void) { return (pid_t)syscall(SYS_gettid); }
+static inline void ck_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static inline unsigned int ck_major(dev_t device) { return gnu_dev_major(device); }
+static inline unsigned int ck_minor(dev_t device) { return gnu_dev_minor(device); }
+static inline dev_t ck_makedev(unsigned int major, unsigned int minor) { return gnu_dev_makedev(major, minor); }
+
+// A directory entry as getdents64(2) writes it; glibc declares the same layout as struct dirent64.
+typedef struct dirent64 ck_dirent64;

@@ -1,0 +1,40 @@
+public import SystemPackage
+
+import CKernel
+import Glibc
+
+/// A file of memory (memfd_create(2)) of a fixed size, sealed so that no process can shrink it under a mapping.
+public struct MemoryFile: ~Copyable, Sendable {
+    private let owned: OwnedDescriptor
+    /// Bytes.
+    public let size: Int
+
+    /// - Parameter name: what /proc shows for it.
+    public init(name: String, size: Int) throws(Errno) {
+        let raw = try check(memfd_create(name, UInt32(MFD_CLOEXEC | MFD_ALLOW_SEALING)))
+        let file = OwnedDescriptor(owning: FileDescriptor(rawValue: raw))
+        try check(ftruncate(raw, off_t(size)))
+        try check(ck_fcntl_int(raw, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+        owned = file
+        self.size = size
+    }
+
+    public var descriptor: FileDescriptor { owned.descriptor }
+}
+
+/// A shared mapping of a file (mmap(2)), unmapped when its owner goes.
+public struct MemoryMapping: ~Copyable, @unchecked Sendable {
+    public let base: UnsafeMutableRawPointer
+    /// Bytes.
+    public let size: Int
+
+    /// Maps `size` bytes of `descriptor` from `offset` on, for reading and writing.
+    public init(sharing descriptor: FileDescriptor, offset: Int = 0, size: Int) throws(Errno) {
+        let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.rawValue, off_t(offset))
+        guard let address, address != MAP_FAILED else { throw lastErrno() }
+        base = address
+        self.size = size
+    }
+
+    deinit { munmap(base, size) }
+}

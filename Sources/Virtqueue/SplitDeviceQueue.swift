@@ -1,0 +1,148 @@
+import CKernel
+public import GuestMemory
+
+/// The device's consuming half of a split virtqueue: it reads the available ring and walks descriptor chains
+/// (virtio 1.4, 2.7.6 and 2.7.5). One thread at a time.
+public struct SplitAvailableReader: ~Copyable {
+    private let fields: SplitRingFields
+    private let memory: GuestMemoryMap
+    /// The next entry of the available ring to look at; free-running, as `idx` is.
+    public private(set) var nextAvailable: UInt16
+
+    /// - Parameter start: the index to go on from, when the device takes over a ring in mid-life.
+    public init(_ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0) throws(RingError) {
+        fields = try SplitRingFields(configuration, memory: memory)
+        self.memory = memory
+        nextAvailable = start
+    }
+
+    public var size: UInt16 { fields.size }
+
+    /// Whether the driver has made anything available that was not popped yet.
+    public var isEmpty: Bool { fields.availableIndex.load() == nextAvailable }
+
+    /// Takes the next available chain: the index of its head, nothing when there is none.
+    public mutating func pop() throws(RingError) -> UInt16? {
+        // Acquires: the entry and the descriptors that the driver wrote before the index are visible after this.
+        let index = fields.availableIndex.load()
+        guard index != nextAvailable else { return nil }
+        guard index &- nextAvailable <= fields.size else { throw .indexJump(from: nextAvailable, to: index) }
+        let head = fields.availableEntry(nextAvailable).load()
+        guard head < fields.size else { throw .descriptorIndex(head) }
+        nextAvailable &+= 1
+        return head
+    }
+
+    /// Walks the chain that starts at `head` and fills `list` with its buffers.
+    ///
+    /// Every descriptor is copied once and the copy checked, so a driver that changes it meanwhile gains nothing. A
+    /// walk takes at most as many steps as the queue is long: loops end by construction.
+    public func walk(from head: UInt16, into list: inout SegmentList) throws(RingError) {
+        list.removeAll()
+        var stepsLeft = fields.size
+        var index = head
+        while true {
+            guard stepsLeft > 0 else { throw .chainTooLong }
+            stepsLeft -= 1
+            let descriptor = fields.descriptor(index)
+            if descriptor.isIndirect {
+                // A table may end a chain of direct descriptors (virtio 1.4, 2.7.5.3.2), and nothing follows it.
+                guard !descriptor.hasNext else { throw .badIndirectTable }
+                return try walkTable(descriptor, stepsLeft: stepsLeft + 1, into: &list)
+            }
+            try list.append(descriptor.address, count: descriptor.length, writable: descriptor.isWritable, in: memory)
+            guard descriptor.hasNext else { return }
+            guard descriptor.next < fields.size else { throw .descriptorIndex(descriptor.next) }
+            index = descriptor.next
+        }
+    }
+
+    private func walkTable(
+        _ table: SplitDescriptor, stepsLeft: UInt16, into list: inout SegmentList
+    ) throws(RingError) {
+        let entries = table.length / 16
+        guard fields.features.contains(.indirectDescriptors), table.length % 16 == 0, entries > 0 else {
+            throw .badIndirectTable
+        }
+        guard let base = memory.translate(table.address, count: UInt64(table.length)), UInt(bitPattern: base) % 8 == 0
+        else { throw .bufferOutsideMemory(table.address, count: table.length) }
+        var stepsLeft = stepsLeft
+        var index: UInt16 = 0
+        while true {
+            guard stepsLeft > 0 else { throw .chainTooLong }
+            stepsLeft -= 1
+            let descriptor = SplitDescriptor(readingFrom: base + 16 * Int(index))
+            guard !descriptor.isIndirect else { throw .badIndirectTable }
+            try list.append(descriptor.address, count: descriptor.length, writable: descriptor.isWritable, in: memory)
+            guard descriptor.hasNext else { return }
+            guard UInt32(descriptor.next) < entries else { throw .descriptorIndex(descriptor.next) }
+            index = descriptor.next
+        }
+    }
+
+    /// Asks the driver for no kicks. Only a hint (virtio 1.4, 2.7.10): with an event index it is enough not to move it.
+    public func suppressKicks() {
+        if !fields.features.contains(.eventIndex) { fields.usedFlags.store(UInt16(VRING_USED_F_NO_NOTIFY)) }
+    }
+
+    /// Asks the driver for a kick when it makes the next chain available. If something is available already, no kick
+    /// will come for it, and the caller goes on instead of sleeping.
+    ///
+    /// - Returns: whether the ring is empty, so that the caller may sleep.
+    public func armKicks() -> Bool {
+        if fields.features.contains(.eventIndex) {
+            fields.availableEvent.store(nextAvailable)
+        } else {
+            fields.usedFlags.store(0)
+        }
+        // Our wish above must be visible before we look at the index below; the driver fences between its index and
+        // our wish (SplitDriverQueue.needsKick).
+        fullFence()
+        return isEmpty
+    }
+}
+
+/// The device's producing half of a split virtqueue: it writes the used ring (virtio 1.4, 2.7.8). One thread at a time.
+public struct SplitUsedWriter: ~Copyable {
+    private let fields: SplitRingFields
+    private var nextUsed: UInt16
+    /// The index up to which the driver was asked whether it wants an interrupt.
+    private var announced: UInt16
+
+    /// Goes on where the used ring's own index stands.
+    public init(_ configuration: QueueConfiguration, memory: GuestMemoryMap) throws(RingError) {
+        fields = try SplitRingFields(configuration, memory: memory)
+        nextUsed = fields.usedIndex.load()
+        announced = nextUsed
+    }
+
+    /// Returns the chain that started at `head`, with the number of bytes written into it.
+    public mutating func push(head: UInt16, written: UInt32) {
+        let entry = fields.usedEntry(nextUsed)
+        entry.id.store(UInt32(head))
+        entry.length.store(written)
+        nextUsed &+= 1
+        // Releases: the driver that sees this index sees the entry and all that was written into the chain.
+        fields.usedIndex.store(nextUsed)
+    }
+
+    /// Whether the driver wants to be told of what was pushed since this was last asked (virtio 1.4, 2.7.10.2).
+    public mutating func needsInterrupt() -> Bool {
+        // Our index in push must be visible before we read the driver's wish; the driver fences between its wish and
+        // our index (SplitDriverQueue.armInterrupts).
+        fullFence()
+        let before = announced
+        announced = nextUsed
+        guard before != nextUsed else { return false }
+        guard fields.features.contains(.eventIndex) else {
+            return fields.availableFlags.load() & UInt16(VRING_AVAIL_F_NO_INTERRUPT) == 0
+        }
+        return crossesEvent(event: fields.usedEvent.load(), new: nextUsed, old: before)
+    }
+}
+
+/// Whether a move of a free-running index from `old` to `new` passes `event` (virtio 1.4, 2.7.10.1:
+/// `(u16)(new_idx - event_idx - 1) < (u16)(new_idx - old_idx)`).
+func crossesEvent(event: UInt16, new: UInt16, old: UInt16) -> Bool {
+    new &- event &- 1 < new &- old
+}
