@@ -2,6 +2,16 @@
 // Source: include/uapi/linux/fuse.h of Linux 6.18 (minor 45). Empty where the installed header has them.
 #pragma once
 
+#ifndef FUSE_CREATE_SUPP_GROUP  // minor 38 grew it after Debian 12's header was taken
+#define FUSE_CREATE_SUPP_GROUP (1ULL << 34)
+#define FUSE_EXT_GROUPS 32
+
+struct fuse_supp_groups {
+    uint32_t nr_groups;
+    uint32_t groups[];
+};
+#endif
+
 #if FUSE_KERNEL_MINOR_VERSION < 39
 #define FUSE_DIRECT_IO_ALLOW_MMAP (1ULL << 36)
 #define FUSE_STATX 52

@@ -1,0 +1,51 @@
+public import CKernel
+
+/// Writes directory entries as READDIR (`fuse_dirent`) and READDIRPLUS (`fuse_direntplus`) return them: each padded to
+/// eight bytes, as many as fit.
+public struct DirectoryEntryWriter {
+    private let buffer: UnsafeMutableRawBufferPointer
+    /// Bytes written.
+    public private(set) var count = 0
+
+    public init(into buffer: UnsafeMutableRawBufferPointer) { self.buffer = buffer }
+
+    /// Bytes that an entry takes, with its name of `nameCount` bytes (`FUSE_DIRENT_SIZE`, `FUSE_DIRENTPLUS_SIZE`).
+    public static func size(nameCount: Int, plus: Bool) -> Int {
+        let header = plus ? MemoryLayout<fuse_entry_out>.size + direntHeader : direntHeader
+        return (header + nameCount + 7) & ~7
+    }
+
+    /// Bytes of `fuse_dirent` before the name (`FUSE_NAME_OFFSET`).
+    private static let direntHeader = 24
+
+    /// Whether an entry with a name of that many bytes still fits.
+    public func fits(nameCount: Int, plus: Bool) -> Bool {
+        count + Self.size(nameCount: nameCount, plus: plus) <= buffer.count
+    }
+
+    /// Appends an entry that fits.
+    ///
+    /// - Parameters:
+    ///   - cookie: where the listing goes on behind this entry.
+    ///   - type: `DT_REG` and so on.
+    ///   - entry: what a LOOKUP of the name would have returned; for READDIRPLUS only.
+    public mutating func append(
+        inode: UInt64, cookie: UInt64, type: UInt8, name: UnsafeRawBufferPointer, entry: fuse_entry_out? = nil
+    ) {
+        let size = Self.size(nameCount: name.count, plus: entry != nil)
+        precondition(count + size <= buffer.count)
+        var next = buffer.baseAddress! + count
+        if let entry {
+            next.storeBytes(of: entry, as: fuse_entry_out.self)
+            next += MemoryLayout<fuse_entry_out>.size
+        }
+        next.storeBytes(of: inode, toByteOffset: 0, as: UInt64.self)
+        next.storeBytes(of: cookie, toByteOffset: 8, as: UInt64.self)
+        next.storeBytes(of: UInt32(name.count), toByteOffset: 16, as: UInt32.self)
+        next.storeBytes(of: UInt32(type), toByteOffset: 20, as: UInt32.self)
+        (next + Self.direntHeader).copyMemory(from: name.baseAddress!, byteCount: name.count)
+        let used = Self.direntHeader + name.count
+        (next + used).initializeMemory(as: UInt8.self, repeating: 0, count: (8 - used % 8) % 8)
+        count += size
+    }
+}

@@ -1,0 +1,46 @@
+import CKernel
+
+/// The one way in which bytes of a message become values: front to back, each checked against what is left.
+///
+/// It reads private memory only: who uses it has copied the message out of guest memory.
+public struct WireCursor {
+    @usableFromInline var next: UnsafeRawPointer
+    /// Bytes that are left.
+    public private(set) var remaining: Int
+
+    public init(_ bytes: UnsafeRawBufferPointer) {
+        next = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
+        remaining = bytes.count
+    }
+
+    /// Takes a structure of linux/fuse.h.
+    public mutating func consume<Value: BitwiseCopyable>(_ type: Value.Type) throws(DecodeError) -> Value {
+        let size = MemoryLayout<Value>.size
+        guard remaining >= size else { throw .short(needed: size, have: remaining) }
+        let value = next.loadUnaligned(as: Value.self)
+        advance(size)
+        return value
+    }
+
+    /// Takes a name, up to and including its terminating zero.
+    public mutating func consumeName() throws(DecodeError) -> FileName {
+        guard remaining > 0, let end = memchr(next, 0, remaining) else { throw .unterminated }
+        let count = UnsafeRawPointer(end) - next
+        let name = FileName(pointer: next.assumingMemoryBound(to: CChar.self), count: count)
+        advance(count + 1)
+        return name
+    }
+
+    /// Takes `count` bytes as they are.
+    public mutating func consumeBytes(_ count: Int) throws(DecodeError) -> UnsafeRawBufferPointer {
+        guard count >= 0, remaining >= count else { throw .short(needed: count, have: remaining) }
+        let bytes = UnsafeRawBufferPointer(start: next, count: count)
+        advance(count)
+        return bytes
+    }
+
+    private mutating func advance(_ count: Int) {
+        next += count
+        remaining -= count
+    }
+}

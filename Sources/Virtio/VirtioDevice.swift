@@ -1,0 +1,58 @@
+public import GuestMemory
+public import Syscalls
+public import Virtqueue
+
+/// A device as a transport sees it (virtio 1.4, 2 "Basic Facilities of a Virtio Device"). The transport owns the status
+/// field and the order of calls; the device owns features, configuration space and queues.
+public protocol VirtioDevice: AnyObject, Sendable {
+    /// The device type, 26 for a file system (virtio 1.4, 5).
+    var deviceID: UInt32 { get }
+    /// What the device offers.
+    var features: FeatureBits { get }
+    /// The largest size of each queue, by queue number.
+    var queueSizes: [UInt16] { get }
+    /// The device's configuration space as it stands (virtio 1.4, 2.5), little-endian.
+    var configuration: [UInt8] { get }
+
+    /// Starts to serve a queue. The queue's number is below ``queueSizes``' count, its size within what that allows,
+    /// and its features a subset of ``features``.
+    ///
+    /// - Returns: where the driver's kicks go.
+    func startQueue(_ number: Int, _ activation: consuming QueueActivation) throws(RingError) -> Doorbell
+
+    /// Stops to serve a queue and waits until none of its chains is in the device's hands.
+    ///
+    /// - Returns: the index of the next available entry, where the queue would go on.
+    @discardableResult
+    func stopQueue(_ number: Int) -> UInt16
+
+    /// Forgets the session (virtio 1.4, 2.4). All queues have been stopped.
+    func reset()
+}
+
+/// All that a device needs to serve a queue.
+public struct QueueActivation: ~Copyable, Sendable {
+    public let configuration: QueueConfiguration
+    public let memory: GuestMemoryMap
+    /// The entry of the available ring to start with; zero for a new queue.
+    public let start: UInt16
+    /// Where the driver kicks. A transport that has the driver's own eventfd passes that on; otherwise a new one.
+    public let kick: EventDescriptor
+    /// Tells the driver that the device has returned something (a used buffer notification).
+    public let interrupt: @Sendable () -> Void
+    /// Reports that the driver broke the ring. The device has stopped to look at it.
+    public let broken: @Sendable (RingError) -> Void
+
+    public init(
+        configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0,
+        kick: consuming EventDescriptor, interrupt: @escaping @Sendable () -> Void,
+        broken: @escaping @Sendable (RingError) -> Void
+    ) {
+        self.configuration = configuration
+        self.memory = memory
+        self.start = start
+        self.kick = kick
+        self.interrupt = interrupt
+        self.broken = broken
+    }
+}

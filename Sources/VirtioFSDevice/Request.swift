@@ -1,0 +1,33 @@
+public import CKernel
+public import FUSEWire
+public import SystemPackage
+
+/// The request that a thread is serving: who asks, and what the file system may want of the device meanwhile.
+///
+/// There is one for each thread, used again for each request; nothing of it outlives the call that it is passed to.
+public final class Request {
+    /// The request's header, a private copy.
+    public internal(set) var header = fuse_in_header()
+    /// Called before an operation blocks; see ``mayBlock()``.
+    var beforeBlocking: (() throws(Errno) -> Void)?
+
+    init() {}
+
+    public var uid: UInt32 { header.uid }
+    public var gid: UInt32 { header.gid }
+    public var pid: UInt32 { header.pid }
+    public var id: RequestID { RequestID(rawValue: header.unique) }
+
+    /// To be called before a call that may block for long: an fsync, a lock, a read of what is not in memory. The
+    /// device then gives the queue that this thread serves to another thread.
+    ///
+    /// Nothing with an effect may come before it in an operation: where the thread is only on loan from the kicking
+    /// side, this throws ``Errno/restart``, and the operation starts again on a thread that can wait.
+    public func mayBlock() throws(Errno) { try beforeBlocking?() }
+}
+
+extension Errno {
+    /// The operation has to start again on another thread. Never sent to a client: it is the kernel's own ERESTARTSYS
+    /// (include/linux/errno.h), above every errno that FUSE allows.
+    public static var restart: Errno { Errno(rawValue: 512) }
+}
