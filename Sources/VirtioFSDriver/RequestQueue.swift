@@ -15,6 +15,8 @@ final class RequestQueue: @unchecked Sendable {
         case settingUp
         /// Nothing goes out, and nothing that comes back is believed.
         case broken
+        /// The device can't be brought up again: everything is answered with EIO.
+        case dead
     }
 
     /// All that changes, behind one pointer and one lock, which is never held across a system call.
@@ -94,28 +96,52 @@ final class RequestQueue: @unchecked Sendable {
         let headCount = min(head.count, SlotLayout.headSize, length)
         (base(of: slot) + SlotLayout.headOffset).copyMemory(from: head.baseAddress!, byteCount: headCount)
         describe(slot, head: head, length: length, call: call)
-        let kick = lock.withLock { () -> Bool in
-            let phase = state.pointee.phase
-            if phase == .running || (phase == .settingUp && internally) {
-                return makeAvailable(slot, length: length)
+        let outcome = lock.withLock { () -> Outcome in
+            switch state.pointee.phase {
+            case .running: return .sent(kick: makeAvailable(slot, length: length))
+            case .settingUp where internally: return .sent(kick: makeAvailable(slot, length: length))
+            case .broken where internally, .dead: return .refused
+            case .settingUp, .broken:
+                park(slot, head: head, length: length, call: call)
+                return .sent(kick: recycle(slot))
             }
-            park(slot, head: head, length: length, call: call)
-            return recycle(slot)
         }
-        if kick { doorbell?.ring(lending: lending) }
+        switch outcome {
+        case .sent(let kick): if kick { doorbell?.ring(lending: lending) }
+        case .refused:
+            finish(slot, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+            releaseSlot(slot)
+        }
+    }
+
+    private enum Outcome {
+        case sent(kick: Bool)
+        case refused
     }
 
     /// Sends a request that is somewhere else in private memory, now or when a slot gets free.
     func submitOrPark(_ request: UnsafeRawBufferPointer, call: PendingCall? = nil) {
-        let kick = lock.withLock { () -> Bool in
+        let outcome = lock.withLock { () -> Outcome in
+            guard state.pointee.phase != .dead else { return .refused }
             let free = state.pointee.phase == .running ? state.pointee.freeSlots.popLast() : nil
             guard let free else {
                 state.pointee.parked.append(.init(bytes: Array(request), call: call))
-                return false
+                return .sent(kick: false)
             }
-            return send(request, call: call, in: Int(free))
+            return .sent(kick: send(request, call: call, in: Int(free)))
         }
-        if kick { doorbell?.ring(lending: false) }
+        switch outcome {
+        case .sent(let kick): if kick { doorbell?.ring(lending: false) }
+        case .refused: refuse(request, call)
+        }
+    }
+
+    /// Answers a request that no slot holds with EIO.
+    private func refuse(_ request: UnsafeRawBufferPointer, _ call: PendingCall?) {
+        guard let head = RequestHead(request), Opcode(rawValue: head.opcode)?.hasNoReply != true else { return }
+        let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+        let reply = Reply(id: head.id, opcode: head.opcode, error: .ioError, payload: nothing)
+        if let call { call.finish(reply) } else { driver.deliver(reply) }
     }
 
     /// Takes back a request that has not gone out yet; whether there was one of that id.
@@ -230,7 +256,7 @@ final class RequestQueue: @unchecked Sendable {
 
     /// The next returned chain, under the lock. With none left, an interrupt is asked for.
     private func nextUsed() -> Completion {
-        guard state.pointee.phase != .broken else { return .nothing }
+        guard state.pointee.phase != .broken && state.pointee.phase != .dead else { return .nothing }
         do throws(RingError) {
             repeat {
                 if let (token, written) = try state.pointee.ring.popUsed() {
@@ -280,6 +306,7 @@ final class RequestQueue: @unchecked Sendable {
 
     private func finish(_ slot: Int, error: Errno?, payload: UnsafeRawBufferPointer) {
         let record = slots[slot]
+        guard record.shape != .none else { return }
         let reply = Reply(id: record.id, opcode: record.opcode, error: error, payload: payload)
         if error == nil, let opcode = Opcode(rawValue: record.opcode) {
             driver.ledger.count(opcode, payload: payload)
@@ -300,6 +327,17 @@ final class RequestQueue: @unchecked Sendable {
         for slot in lost where slots[slot].shape != .none {
             finish(slot, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
         }
+    }
+
+    /// Answers EIO to everything, parked requests too, from here on.
+    func die() {
+        fail()
+        var parked: [ParkedRequests.Parked] = []
+        lock.withLock {
+            state.pointee.phase = .dead
+            while let request = state.pointee.parked.removeFirst() { parked.append(request) }
+        }
+        for request in parked { request.bytes.withUnsafeBytes { refuse($0, request.call) } }
     }
 
     /// Goes on with a fresh ring; the device has let go of the old one.

@@ -55,6 +55,7 @@ final class SessionKeeper: @unchecked Sendable {
             driver.logger.notice("the device was reset; a new session is up")
         } catch {
             driver.logger.critical("the device can't be brought up again", metadata: ["error": "\(error)"])
+            driver.giveUp()
         }
     }
 }

@@ -124,6 +124,11 @@ public final class VirtioFSDriver: @unchecked Sendable {
         for queue in queues { queue.resume() }
     }
 
+    /// Answers EIO to everything from here on.
+    func giveUp() {
+        for queue in queues { queue.die() }
+    }
+
     private func openSessionAgain() throws(DriverError) {
         guard let request = keeper?.initRequest else { return }
         do throws(Errno) {
