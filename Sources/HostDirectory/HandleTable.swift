@@ -1,0 +1,84 @@
+import FUSEWire
+import Synchronization
+import Syscalls
+import SystemPackage
+
+/// Every open file and folder by its handle.
+final class HandleTable: Sendable {
+    typealias Pin = Slab<OpenFile>.Pin
+
+    private let slab = Slab<OpenFile>()
+    private let open = Atomic<Int>(0)
+
+    deinit { removeAll() }
+
+    /// How many handles the client holds.
+    var count: Int { open.load(ordering: .relaxed) }
+
+    /// Takes an open file over.
+    func insert(
+        _ descriptor: consuming OwnedDescriptor, of node: NodeID, waits: Bool = false,
+        listing: UnsafeMutablePointer<FolderListing>? = nil
+    ) throws(Errno) -> FileHandle {
+        let file = OpenFile(node: node, rawDescriptor: descriptor.rawValue, waits: waits, listing: listing)
+        let name = try slab.insert(file)
+        _ = descriptor.release()
+        open.wrappingAdd(1, ordering: .relaxed)
+        return FileHandle(rawValue: name)
+    }
+
+    /// The open file, held until ``unpin(_:)``.
+    ///
+    /// - Throws: EBADF for a handle that is not open, or is one of another node, or of another kind.
+    @inline(__always)
+    func pin(_ handle: UInt64, of node: NodeID, _ kind: OpenFile.Kind) throws(Errno) -> Pin {
+        guard let pin = slab.pin(handle) else { throw .badFileDescriptor }
+        guard pin.payload.node == node, pin.payload.kind == kind else {
+            unpin(pin)
+            throw .badFileDescriptor
+        }
+        return pin
+    }
+
+    @inline(__always)
+    func unpin(_ pin: Pin) {
+        if slab.unpin(pin) { close(pin) }
+    }
+
+    private func close(_ pin: Pin) {
+        let file = pin.payload
+        file.descriptor.closeOwned()
+        file.listing?.deinitialize(count: 1)
+        file.listing?.deallocate()
+        slab.recycle(pin)
+    }
+
+    /// Ends a handle. The file is closed when nobody uses it any more.
+    func remove(_ handle: UInt64, of node: NodeID, _ kind: OpenFile.Kind) throws(Errno) {
+        let pin = try pin(handle, of: node, kind)
+        defer { unpin(pin) }
+        guard retire(pin) else { throw .badFileDescriptor }
+    }
+
+    private func retire(_ pin: Pin) -> Bool {
+        guard pin.record.pointee.pins.retire() else { return false }
+        open.wrappingSubtract(1, ordering: .relaxed)
+        return true
+    }
+
+    /// Ends all handles.
+    func removeAll() {
+        for index in 1..<slab.end {
+            guard let pin = slab.pin(at: index) else { continue }
+            _ = retire(pin)
+            unpin(pin)
+        }
+    }
+}
+
+extension Slab<OpenFile>.Pin {
+    /// Whether the file's system can say that bytes are not in memory (`RWF_NOWAIT`): yes, until it is seen not to.
+    var canTellWhatIsInMemory: Bool { record.pointee.word.load(ordering: .relaxed) == 0 }
+
+    func cannotTellWhatIsInMemory() { record.pointee.word.store(1, ordering: .relaxed) }
+}

@@ -1,0 +1,124 @@
+public import CKernel
+public import FUSEWire
+import Syscalls
+public import SystemPackage
+public import VirtioFSDevice
+
+extension HostDirectory {
+    public func getattr(
+        _ node: NodeID, _ handle: FileHandle?, _ request: Request
+    ) throws(Errno) -> fuse_attr_out {
+        guard let handle else {
+            return try withNode(node) { descriptor, _ throws(Errno) in try attributes(of: descriptor) }
+        }
+        return try withHandle(handle.rawValue, of: node, .file) { file throws(Errno) in
+            try attributes(of: file.payload.descriptor)
+        }
+    }
+
+    private func attributes(of descriptor: FileDescriptor) throws(Errno) -> fuse_attr_out {
+        var status = statx()
+        try descriptor.status(mask: UInt32(STATX_BASIC_STATS), into: &status)
+        var attributes = fuse_attr_out()
+        attributes.attr_valid = attributeValidity.seconds
+        attributes.attr_valid_nsec = attributeValidity.nanoseconds
+        attributes.attr = fuse_attr(status)
+        return attributes
+    }
+
+    /// The time of change (`FATTR_CTIME`) can't be set on Linux and is passed over.
+    public func setattr(
+        _ node: NodeID, _ change: fuse_setattr_in, _ request: Request
+    ) throws(Errno) -> fuse_attr_out {
+        try refuseChange()
+        return try withNode(node) { descriptor, inode throws(Errno) in
+            if change.sets(FATTR_MODE) { try descriptors.changeMode(of: descriptor, change.mode & 0o7777) }
+            try withoutFSETID(change.sets(FATTR_KILL_SUIDGID)) { () throws(Errno) in
+                if change.sets(FATTR_UID | FATTR_GID) { try setOwner(descriptor, change) }
+                if change.sets(FATTR_SIZE) { try setSize(node, descriptor, inode, change) }
+            }
+            if change.sets(FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW) {
+                try descriptor.changeTimes(access: change.accessTime(), modification: change.modificationTime())
+            }
+            return try attributes(of: descriptor)
+        }
+    }
+
+    private func setOwner(_ descriptor: FileDescriptor, _ change: fuse_setattr_in) throws(Errno) {
+        try descriptor.changeOwner(
+            uid: change.sets(FATTR_UID) ? change.uid : .max, gid: change.sets(FATTR_GID) ? change.gid : .max)
+    }
+
+    private func setSize(
+        _ node: NodeID, _ descriptor: FileDescriptor, _ inode: Inode, _ change: fuse_setattr_in
+    ) throws(Errno) {
+        let size = try position(change.size)
+        if change.sets(FATTR_FH) {
+            return try withHandle(change.fh, of: node, .file) { file throws(Errno) in
+                try file.payload.descriptor.truncate(to: size)
+            }
+        }
+        if inode.isFolder { throw .isDirectory }
+        guard inode.isRegular else { throw .invalidArgument }
+        let file = try descriptors.reopen(descriptor, flags: O_WRONLY | O_NONBLOCK)
+        try file.descriptor.truncate(to: size)
+    }
+
+    /// A size or an offset of the wire as system calls take it.
+    ///
+    /// - Throws: EINVAL for what would be negative.
+    @inline(__always)
+    func position(_ value: UInt64) throws(Errno) -> Int {
+        guard let position = Int(exactly: value) else { throw .invalidArgument }
+        return position
+    }
+
+    public func access(_ node: NodeID, mask: UInt32, _ request: Request) throws(Errno) {
+        if mask & UInt32(W_OK) != 0 { try refuseChange() }
+        try withNode(node) { descriptor, _ throws(Errno) in try descriptor.checkExistence() }
+    }
+
+    public func statfs(_ node: NodeID, _ request: Request) throws(Errno) -> fuse_kstatfs {
+        try withNode(node) { descriptor, _ throws(Errno) in
+            let host = try descriptor.fileSystemStatus()
+            var status = fuse_kstatfs()
+            status.blocks = UInt64(host.f_blocks)
+            status.bfree = UInt64(host.f_bfree)
+            status.bavail = UInt64(host.f_bavail)
+            status.files = UInt64(host.f_files)
+            status.ffree = UInt64(host.f_ffree)
+            status.bsize = UInt32(truncatingIfNeeded: host.f_bsize)
+            status.namelen = UInt32(truncatingIfNeeded: host.f_namemax)
+            status.frsize = UInt32(truncatingIfNeeded: host.f_frsize)
+            return status
+        }
+    }
+
+    public func readlink(
+        _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request
+    ) throws(Errno) -> Int {
+        try withNode(node) { descriptor, inode throws(Errno) in
+            guard inode.isLink, buffer.baseAddress != nil else { throw .invalidArgument }
+            return try descriptor.readLink(into: buffer)
+        }
+    }
+}
+
+extension fuse_setattr_in {
+    fileprivate func sets(_ flags: Int32) -> Bool { valid & UInt32(bitPattern: flags) != 0 }
+
+    fileprivate func accessTime() throws(Errno) -> timespec {
+        try time(FATTR_ATIME, atime, atimensec, now: FATTR_ATIME_NOW)
+    }
+
+    fileprivate func modificationTime() throws(Errno) -> timespec {
+        try time(FATTR_MTIME, mtime, mtimensec, now: FATTR_MTIME_NOW)
+    }
+
+    private func time(_ set: Int32, _ seconds: UInt64, _ part: UInt32, now: Int32) throws(Errno) -> timespec {
+        if sets(now) { return .now }
+        guard sets(set) else { return .unchanged }
+        guard part < 1_000_000_000 else { throw .invalidArgument }
+        return timespec(tv_sec: Int(bitPattern: UInt(seconds)), tv_nsec: Int(part))
+    }
+}

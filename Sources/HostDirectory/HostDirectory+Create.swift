@@ -1,0 +1,102 @@
+public import CKernel
+public import FUSEWire
+import Syscalls
+public import SystemPackage
+public import VirtioFSDevice
+
+/// Everything that gives a new file a name. The mode comes with the caller's umask taken off, and the device's threads
+/// have an empty one.
+extension HostDirectory {
+    public func mkdir(
+        _ parent: NodeID, _ name: FileName, _ arguments: fuse_mkdir_in, _ request: Request
+    ) throws(Errno) -> fuse_entry_out {
+        try make(parent, name, request) { folder throws(Errno) in
+            try folder.makeDirectoryAt(name.pointer, mode: arguments.mode & 0o7777)
+        }
+    }
+
+    public func mknod(
+        _ parent: NodeID, _ name: FileName, _ arguments: fuse_mknod_in, _ request: Request
+    ) throws(Errno) -> fuse_entry_out {
+        try make(parent, name, request) { folder throws(Errno) in
+            try folder.makeNodeAt(
+                name.pointer, mode: arguments.mode, device: DeviceNumber.decode(arguments.rdev))
+        }
+    }
+
+    public func symlink(
+        _ parent: NodeID, _ name: FileName, target: FileName, _ request: Request
+    ) throws(Errno) -> fuse_entry_out {
+        try make(parent, name, request) { folder throws(Errno) in
+            try folder.makeSymbolicLinkAt(name.pointer, target: target.pointer)
+        }
+    }
+
+    private func make(
+        _ parent: NodeID, _ name: FileName, _ request: Request, _ body: (FileDescriptor) throws(Errno) -> Void
+    ) throws(Errno) -> fuse_entry_out {
+        try withFolder(parent, name) { folder throws(Errno) in
+            try refuseChange()
+            try withIdentity(uid: request.uid, gid: request.gid) { () throws(Errno) in try body(folder) }
+            return try entry(in: folder, name.pointer, perhapsKnown: false)
+        }
+    }
+
+    /// Makes a file and opens it. Without `O_EXCL`, a file that is there already is opened as OPEN does it, so that a
+    /// symbolic link or a FIFO that got there meanwhile does no harm.
+    public func create(
+        _ parent: NodeID, _ name: FileName, _ arguments: fuse_create_in, _ request: Request
+    ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
+        try withFolder(parent, name) { folder throws(Errno) in
+            try refuseChange()
+            // Whoever makes and removes the name in turn at the host can't keep this here for ever.
+            for _ in 0..<16 {
+                do throws(Errno) {
+                    return try createNew(in: folder, name, arguments, request)
+                } catch {
+                    guard error == .fileExists, arguments.flags & UInt32(O_EXCL) == 0 else { throw error }
+                }
+                do throws(Errno) {
+                    return try openExisting(in: folder, name, arguments)
+                } catch {
+                    guard error == .noSuchFileOrDirectory else { throw error }
+                }
+            }
+            throw .resourceTemporarilyUnavailable
+        }
+    }
+
+    private func createNew(
+        in folder: FileDescriptor, _ name: FileName, _ arguments: fuse_create_in, _ request: Request
+    ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
+        let flags = openFlags(arguments.flags) & ~O_TRUNC
+        let file = OwnedDescriptor(
+            owning: try withIdentity(uid: request.uid, gid: request.gid) { () throws(Errno) in
+                try folder.openAt(
+                    name.pointer, flags: flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode: arguments.mode & 0o7777)
+            })
+        // Through the open file, not the name, which may mean another file by now.
+        let entry = try entry(holding: try descriptors.reopen(file.descriptor, flags: O_PATH))
+        let node = NodeID(rawValue: entry.nodeid)
+        do throws(Errno) {
+            return (entry, try register(file, of: node, flags))
+        } catch {
+            forget(node, count: 1)
+            throw error
+        }
+    }
+
+    private func openExisting(
+        in folder: FileDescriptor, _ name: FileName, _ arguments: fuse_create_in
+    ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
+        let request = fuse_open_in(flags: arguments.flags, open_flags: arguments.open_flags)
+        let entry = try entry(in: folder, name.pointer, perhapsKnown: true)
+        let node = NodeID(rawValue: entry.nodeid)
+        do throws(Errno) {
+            return (entry, try open(node, request))
+        } catch {
+            forget(node, count: 1)
+            throw error
+        }
+    }
+}

@@ -1,0 +1,105 @@
+public import CKernel
+public import FUSEWire
+import Syscalls
+public import SystemPackage
+public import VirtioFSDevice
+
+extension HostDirectory {
+    public func opendir(
+        _ node: NodeID, _ arguments: fuse_open_in, _ request: Request
+    ) throws(Errno) -> fuse_open_out {
+        try withNode(node) { descriptor, inode throws(Errno) in
+            guard inode.isFolder else { throw .notDirectory }
+            let folder = try descriptors.reopen(descriptor, flags: O_RDONLY | O_DIRECTORY)
+            var reply = fuse_open_out()
+            reply.fh = try register(folder, of: node).rawValue
+            switch options.cache {
+            case .never, .auto: break
+            case .metadata, .always: reply.open_flags = UInt32(FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR)
+            }
+            return reply
+        }
+    }
+
+    private func register(_ folder: consuming OwnedDescriptor, of node: NodeID) throws(Errno) -> FileHandle {
+        let listing = UnsafeMutablePointer<FolderListing>.allocate(capacity: 1)
+        listing.initialize(to: FolderListing())
+        do throws(Errno) {
+            return try handles.insert(folder, of: node, listing: listing)
+        } catch {
+            listing.deinitialize(count: 1)
+            listing.deallocate()
+            throw error
+        }
+    }
+
+    public func releasedir(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno) {
+        try handles.remove(arguments.fh, of: node, .folder)
+    }
+
+    public func readdir(
+        _ node: NodeID, _ arguments: fuse_read_in, plus: Bool, into writer: inout DirectoryEntryWriter,
+        _ request: Request
+    ) throws(Errno) {
+        let offset = try position(arguments.offset)
+        try withNode(node) { _, inode throws(Errno) in
+            try withHandle(arguments.fh, of: node, .folder) { file throws(Errno) in
+                let folder = Folder(
+                    descriptor: file.payload.descriptor, inode: inode, isRoot: node == .root,
+                    listing: file.payload.listing!)
+                try folder.listing.pointee.lock.withLock { () throws(Errno) in
+                    try list(folder, from: Int64(offset), plus: plus, into: &writer)
+                }
+            }
+        }
+    }
+
+    private struct Folder {
+        let descriptor: FileDescriptor
+        let inode: Inode
+        let isRoot: Bool
+        let listing: UnsafeMutablePointer<FolderListing>
+    }
+
+    /// Appends entries until no more fit. An error behind the first entry is kept for the next call.
+    private func list(
+        _ folder: Folder, from cookie: Int64, plus: Bool, into writer: inout DirectoryEntryWriter
+    ) throws(Errno) {
+        do throws(Errno) {
+            try folder.listing.pointee.entries.seek(to: cookie, folder.descriptor)
+            while let entry = try folder.listing.pointee.entries.peek(folder.descriptor) {
+                guard writer.fits(nameCount: entry.nameCount, plus: plus) else {
+                    // Nothing at all would mean the end of the folder.
+                    if writer.count == 0 { throw .invalidArgument }
+                    return
+                }
+                append(entry, of: folder, plus: plus, into: &writer)
+                folder.listing.pointee.entries.take(entry)
+            }
+        } catch {
+            if writer.count == 0 { throw error }
+        }
+    }
+
+    private func append(
+        _ entry: FolderListing.Entry, of folder: Folder, plus: Bool, into writer: inout DirectoryEntryWriter
+    ) {
+        // What is above the root is nobody's business: it is its own parent, as the host's "/" is.
+        let inode = folder.isRoot && entry.isParent ? folder.inode.key.inode : entry.inode
+        let name = UnsafeRawBufferPointer(start: entry.name, count: entry.nameCount)
+        writer.append(
+            inode: inode, cookie: UInt64(bitPattern: entry.cookie), type: entry.type, name: name,
+            entry: plus ? lookedUp(entry, in: folder) : nil)
+    }
+
+    /// An entry of READDIRPLUS with its node. Without one, which leaves it to the client to look the name up, for "."
+    /// and "..", and for a name that went away or can't be had now.
+    private func lookedUp(_ listed: FolderListing.Entry, in folder: Folder) -> fuse_entry_out {
+        guard !listed.isDot else { return fuse_entry_out() }
+        do throws(Errno) {
+            return try entry(in: folder.descriptor, of: folder.inode, listed)
+        } catch {
+            return fuse_entry_out()
+        }
+    }
+}

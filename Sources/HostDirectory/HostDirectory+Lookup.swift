@@ -1,0 +1,74 @@
+public import CKernel
+public import FUSEWire
+import Syscalls
+public import SystemPackage
+public import VirtioFSDevice
+
+extension HostDirectory {
+    public func lookup(
+        _ parent: NodeID, _ name: FileName, _ request: Request
+    ) throws(Errno) -> fuse_entry_out {
+        try withFolder(parent, name) { folder throws(Errno) in
+            do throws(Errno) {
+                return try entry(in: folder, name.pointer, perhapsKnown: true)
+            } catch {
+                guard error == .noSuchFileOrDirectory, !negativeValidity.isZero else { throw error }
+                return negativeEntry
+            }
+        }
+    }
+
+    public func forget(_ node: NodeID, count: UInt64) { inodes.forget(node, count: count) }
+
+    /// What a name in a folder means: finds or makes the node, and counts a lookup of it.
+    ///
+    /// To hold a file takes two system calls and a descriptor, to look at it takes one: so a file that may be known is
+    /// looked at first.
+    func entry(
+        in folder: FileDescriptor, _ name: UnsafePointer<CChar>, perhapsKnown: Bool
+    ) throws(Errno) -> fuse_entry_out {
+        var status = statx()
+        if perhapsKnown {
+            let time = inodes.now
+            try folder.statusAt(
+                name, flags: AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask: InodeKey.mask, into: &status)
+            if let node = inodes.retain(InodeKey(status), knownSince: time) { return entry(node, status) }
+        }
+        let held = OwnedDescriptor(owning: try folder.openAt(name, flags: O_PATH | O_NOFOLLOW))
+        return try entry(holding: held)
+    }
+
+    /// The same for a file that is held already.
+    func entry(holding descriptor: consuming OwnedDescriptor) throws(Errno) -> fuse_entry_out {
+        var status = statx()
+        try descriptor.descriptor.status(mask: InodeKey.mask, into: &status)
+        return entry(try inodes.adopt(descriptor, status), status)
+    }
+
+    /// The same for an entry of a listing: the host said which inode it is, so it is known whether it may be known.
+    func entry(
+        in folder: FileDescriptor, of parent: Inode, _ listed: FolderListing.Entry
+    ) throws(Errno) -> fuse_entry_out {
+        let key = InodeKey(inode: listed.inode, device: parent.key.device, mount: parent.key.mount)
+        return try entry(in: folder, listed.name, perhapsKnown: inodes.contains(key))
+    }
+
+    private func entry(_ node: NodeID, _ status: borrowing statx) -> fuse_entry_out {
+        var entry = fuse_entry_out()
+        entry.nodeid = node.rawValue
+        entry.entry_valid = entryValidity.seconds
+        entry.entry_valid_nsec = entryValidity.nanoseconds
+        entry.attr_valid = attributeValidity.seconds
+        entry.attr_valid_nsec = attributeValidity.nanoseconds
+        entry.attr = fuse_attr(status)
+        return entry
+    }
+
+    /// "There is no such name", which the client may remember for a while.
+    private var negativeEntry: fuse_entry_out {
+        var entry = fuse_entry_out()
+        entry.entry_valid = negativeValidity.seconds
+        entry.entry_valid_nsec = negativeValidity.nanoseconds
+        return entry
+    }
+}

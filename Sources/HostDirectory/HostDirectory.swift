@@ -1,0 +1,117 @@
+public import FUSEWire
+import Synchronization
+import Syscalls
+public import SystemPackage
+public import VirtioFSDevice
+
+import CKernel
+
+/// A folder of the host as a FUSE file system.
+///
+/// No request reaches what is not below the folder: each step of a path is one openat(2) of one checked name that
+/// follows no symbolic link, from a descriptor that the step before left. No FIFO, socket or device is ever opened. What
+/// a request carries is taken for hostile: it can be refused, but not do harm.
+///
+/// Permissions are checked by the client's kernel (`default_permissions`); what is created belongs to who asked for it.
+/// Errors are the host's.
+public final class HostDirectory: FileSystem {
+    public let options: HostDirectoryOptions
+    let inodes: InodeTable
+    let handles = HandleTable()
+    let descriptors: DescriptorFolder
+    let attributeValidity: Validity
+    let entryValidity: Validity
+    let negativeValidity: Validity
+    private let writeback = Atomic<Bool>(false)
+
+    /// Serves the folder at `path`, which may be reached through symbolic links. Not before the last fork(2) of the
+    /// process.
+    public init(path: FilePath, options: HostDirectoryOptions = HostDirectoryOptions()) throws(Errno) {
+        self.options = options
+        attributeValidity = Validity(options.attributeTimeout ?? options.cache.timeout)
+        entryValidity = Validity(options.entryTimeout ?? options.cache.timeout)
+        negativeValidity = Validity(options.negativeTimeout)
+        descriptors = try DescriptorFolder()
+        let root = try Self.open(path)
+        var status = statx()
+        try root.descriptor.status(mask: InodeKey.mask, into: &status)
+        inodes = try InodeTable(root: root.release(), status)
+    }
+
+    private static func open(_ path: FilePath) throws(Errno) -> OwnedDescriptor {
+        let bytes = path.withPlatformString { Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1)) }
+        return OwnedDescriptor(
+            owning: try FileDescriptor.workingFolder.openAt(bytes, flags: O_PATH | O_DIRECTORY))
+    }
+
+    /// How many lookups the client has to give back: the sum of nlookup of all nodes.
+    public var lookupCount: UInt64 { inodes.lookupCount }
+    /// How many nodes the client knows, the root included.
+    public var inodeCount: Int { inodes.count }
+    /// How many files and folders the client has open.
+    public var openHandleCount: Int { handles.count }
+
+    /// Whether the client collects writes, and so needs to read what it opened for writing.
+    var isWriteback: Bool { writeback.load(ordering: .relaxed) }
+
+    public func begin(offered: InitFlags) -> InitFlags {
+        end()
+        let chosen = offered.intersection(wanted)
+        writeback.store(chosen.contains(.writebackCache), ordering: .relaxed)
+        return chosen
+    }
+
+    private var wanted: InitFlags {
+        var flags: InitFlags = [
+            .asyncRead, .bigWrites, .atomicTruncate, .doReaddirplus, .readdirplusAuto, .parallelDirectoryOperations,
+            .asyncDirectIO, .maxPages, .handleKillprivV2, .initExtended,
+        ]
+        flags.insert(options.cache == .always ? .cacheSymlinks : .autoInvalidateData)
+        if options.writeback { flags.insert(.writebackCache) }
+        return flags
+    }
+
+    public func end() {
+        handles.removeAll()
+        inodes.removeAll()
+    }
+}
+
+// MARK: - What every operation begins with
+
+extension HostDirectory {
+    /// Runs `body` with what holds a node; nothing closes it meanwhile. ESTALE if there is no such node.
+    @inline(__always)
+    func withNode<Result>(
+        _ node: NodeID, _ body: (FileDescriptor, Inode) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        let pin = try inodes.pin(node)
+        defer { inodes.unpin(pin) }
+        let inode = pin.payload
+        return try body(inode.descriptor, inode)
+    }
+
+    /// Runs `body` with what holds the folder `parent`, in which `name` is to be looked for.
+    @inline(__always)
+    func withFolder<Result>(
+        _ parent: NodeID, _ name: FileName, _ body: (FileDescriptor) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        guard name.isEntryName else { throw .invalidArgument }
+        return try withNode(parent) { descriptor, _ throws(Errno) in try body(descriptor) }
+    }
+
+    /// Runs `body` with an open file or folder; RELEASE doesn't close it meanwhile. EBADF if there is none.
+    @inline(__always)
+    func withHandle<Result>(
+        _ handle: UInt64, of node: NodeID, _ kind: OpenFile.Kind,
+        _ body: (HandleTable.Pin) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        let pin = try handles.pin(handle, of: node, kind)
+        defer { handles.unpin(pin) }
+        return try body(pin)
+    }
+
+    func refuseChange() throws(Errno) {
+        if options.readOnly { throw .readOnlyFileSystem }
+    }
+}

@@ -1,0 +1,30 @@
+/// How a ``HostDirectory`` serves its folder.
+public struct HostDirectoryOptions: Sendable {
+    /// What the client may keep.
+    public var cache: CacheMode
+    /// Lets the client collect writes before it sends them, when it can (`FUSE_WRITEBACK_CACHE`).
+    public var writeback: Bool
+    /// Refuses every change with EROFS.
+    public var readOnly: Bool
+    /// Opens files for direct I/O on the host, too, when the client's program asks for it.
+    public var allowDirectIO: Bool
+    /// How long attributes are good for, where the cache mode's time is not wanted.
+    public var attributeTimeout: Duration?
+    /// How long a name means the same file, where the cache mode's time is not wanted.
+    public var entryTimeout: Duration?
+    /// How long a name that was not found is taken not to exist. Zero, as in virtiofsd: the client asks each time.
+    public var negativeTimeout: Duration
+
+    public init(
+        cache: CacheMode = .auto, writeback: Bool = false, readOnly: Bool = false, allowDirectIO: Bool = false,
+        attributeTimeout: Duration? = nil, entryTimeout: Duration? = nil, negativeTimeout: Duration = .zero
+    ) {
+        self.cache = cache
+        self.writeback = writeback
+        self.readOnly = readOnly
+        self.allowDirectIO = allowDirectIO
+        self.attributeTimeout = attributeTimeout
+        self.entryTimeout = entryTimeout
+        self.negativeTimeout = negativeTimeout
+    }
+}

@@ -1,0 +1,34 @@
+import CKernel
+
+/// What tells a file from every other on this host, as long as something holds it.
+struct InodeKey: BitwiseCopyable, Equatable {
+    let inode: UInt64
+    /// Major number above minor number.
+    let device: UInt64
+    /// A file that is reached through two mounts is two nodes: each has another ".." and other mounts below it.
+    let mount: UInt64
+
+    /// What statx(2) has to be asked for.
+    static let mask = UInt32(STATX_BASIC_STATS) | UInt32(STATX_MNT_ID)
+
+    init(inode: UInt64, device: UInt64, mount: UInt64) {
+        self.inode = inode
+        self.device = device
+        self.mount = mount
+    }
+
+    init(_ status: borrowing statx) {
+        inode = status.stx_ino
+        device = UInt64(status.stx_dev_major) << 32 | UInt64(status.stx_dev_minor)
+        mount = status.stx_mask & UInt32(STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0
+    }
+
+    /// Spread over 64 bits, of which any are good.
+    var hash: UInt64 {
+        var mixed = inode ^ (device &* 0x9E37_79B9_7F4A_7C15) ^ (mount &* 0xC2B2_AE3D_27D4_EB4F)
+        mixed ^= mixed >> 32
+        mixed = mixed &* 0xD6E8_FEB8_6659_FD93
+        mixed ^= mixed >> 32
+        return mixed &* 0xD6E8_FEB8_6659_FD93
+    }
+}

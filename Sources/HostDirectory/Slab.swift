@@ -1,0 +1,145 @@
+import Synchronization
+import Syscalls
+import SystemPackage
+
+/// Records with names that are never given out twice: generation in the upper half, place in the lower.
+///
+/// The memory of a record is never freed and never moves while the slab lives, so that any name, however old or invented,
+/// can be examined safely. A place whose generations are used up is left empty for ever.
+///
+/// `@unchecked Sendable`: what is shared is atomic, or guarded by `lock`, or belongs to one thread by the rules of
+/// ``PinWord``.
+final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
+    struct Record: ~Copyable {
+        let pins = PinWord()
+        /// Belongs to the slab's owner, who may change it while the record is pinned, unlike the payload.
+        let word = Atomic<UInt64>(0)
+        /// A link in a list of places: the owner's while the record is alive, the free list's when it is not.
+        var next: UInt32 = 0
+        /// Constant while the record is alive or pinned.
+        var payload: Payload
+    }
+
+    /// A record that stays what it is until it is given to ``unpin(_:)``.
+    struct Pin {
+        let record: UnsafeMutablePointer<Record>
+        let id: UInt64
+
+        @inline(__always) var payload: Payload { record.pointee.payload }
+        var index: UInt32 { UInt32(truncatingIfNeeded: id) }
+    }
+
+    private typealias Segment = UnsafeMutablePointer<Record>
+    /// Segment `n` has `firstSegment << n` records: so many segments hold every place that 32 bits can name.
+    private static var firstSegment: UInt64 { 1024 }
+    private static var segmentCount: Int { 22 }
+    private static var largestPlace: UInt32 { .max - 2048 }
+
+    private let segments: UnsafeMutablePointer<Atomic<Segment?>>
+    /// Places below this one have been used, 0 excepted, which ends lists.
+    private let limit = Atomic<UInt32>(1)
+    private let lock = Lock()
+    private var firstFree: UInt32 = 0
+
+    init() {
+        segments = .allocate(capacity: Self.segmentCount)
+        for index in 0..<Self.segmentCount { (segments + index).initialize(to: Atomic(nil)) }
+    }
+
+    deinit {
+        for index in 0..<Self.segmentCount {
+            segments[index].load(ordering: .relaxed)?.deallocate()  // records need no deinitialization
+        }
+        segments.deinitialize(count: Self.segmentCount)
+        segments.deallocate()
+    }
+
+    /// Bytes that one record takes.
+    static var recordSize: Int { MemoryLayout<Record>.stride }
+
+    /// The first place that was never used.
+    var end: UInt32 { limit.load(ordering: .acquiring) }
+
+    /// The record at a place below ``end``.
+    @inline(__always)
+    func record(at index: UInt32) -> UnsafeMutablePointer<Record> {
+        let (segment, offset) = Self.locate(index)
+        return segments[segment].load(ordering: .acquiring).unsafelyUnwrapped + offset
+    }
+
+    @inline(__always)
+    private static func locate(_ index: UInt32) -> (segment: Int, offset: Int) {
+        let shifted = UInt64(index) &+ firstSegment
+        let segment = 63 &- shifted.leadingZeroBitCount &- firstSegment.trailingZeroBitCount
+        return (segment, Int(truncatingIfNeeded: shifted &- firstSegment << UInt64(segment)))
+    }
+
+    /// The record of that name, held until ``unpin(_:)``; nothing if the name is not alive.
+    @inline(__always)
+    func pin(_ id: UInt64) -> Pin? {
+        let index = UInt32(truncatingIfNeeded: id)
+        guard index != 0, index < end else { return nil }
+        let record = record(at: index)
+        return record.pointee.pins.pin(generation: UInt32(truncatingIfNeeded: id >> 32))
+            ? Pin(record: record, id: id) : nil
+    }
+
+    /// Whatever is alive at a place below ``end``.
+    func pin(at index: UInt32) -> Pin? {
+        pin(UInt64(record(at: index).pointee.pins.generation) << 32 | UInt64(index))
+    }
+
+    /// Lets go. True when the record is now the caller's to clean up and ``recycle(_:)``.
+    @inline(__always)
+    func unpin(_ pin: Pin) -> Bool { pin.record.pointee.pins.unpin() }
+
+    /// Makes a record; its name. `prepare` sees it before anybody else can.
+    ///
+    /// - Throws: ENFILE when there are no places left.
+    func insert(
+        _ payload: Payload, word: UInt64 = 0, generation first: UInt32 = 1,
+        prepare: (UnsafeMutablePointer<Record>, UInt32) -> Void = { _, _ in }
+    ) throws(Errno) -> UInt64 {
+        let (index, isNew) = try takePlace(payload)
+        let record = record(at: index)
+        let generation = isNew ? first : record.pointee.pins.generation + 1
+        record.pointee.payload = payload
+        record.pointee.word.store(word, ordering: .relaxed)
+        prepare(record, index)
+        record.pointee.pins.publish(generation: generation)
+        return UInt64(generation) << 32 | UInt64(index)
+    }
+
+    /// Gives the place of a record that ``unpin(_:)`` left to the caller to the next who needs one.
+    func recycle(_ pin: Pin) {
+        guard pin.id >> 32 < UInt64(UInt32.max) else { return }
+        lock.withLock {
+            pin.record.pointee.next = firstFree
+            firstFree = pin.index
+        }
+    }
+
+    private func takePlace(_ payload: Payload) throws(Errno) -> (index: UInt32, isNew: Bool) {
+        lock.lock()
+        defer { lock.unlock() }
+        if firstFree != 0 {
+            let index = firstFree
+            firstFree = record(at: index).pointee.next
+            return (index, false)
+        }
+        let index = limit.load(ordering: .relaxed)
+        guard index < Self.largestPlace else { throw .tooManyOpenFilesInSystem }
+        addSegment(for: index)
+        record(at: index).initialize(to: Record(payload: payload))
+        limit.store(index + 1, ordering: .releasing)
+        return (index, true)
+    }
+
+    private func addSegment(for index: UInt32) {
+        let (segment, _) = Self.locate(index)
+        guard segments[segment].load(ordering: .relaxed) == nil else { return }
+        // The pages of a large allocation cost nothing until a record touches them.
+        let records = Segment.allocate(capacity: Int(Self.firstSegment) << segment)
+        segments[segment].store(records, ordering: .releasing)
+    }
+}

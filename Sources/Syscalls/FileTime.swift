@@ -1,0 +1,9 @@
+public import CKernel
+
+/// The two special times of utimensat(2), which the C header has as macros that don't import (bits/stat.h).
+extension timespec {
+    /// The time of the call (`UTIME_NOW`).
+    public static var now: timespec { timespec(tv_sec: 0, tv_nsec: (1 << 30) - 1) }
+    /// Leaves the time as it is (`UTIME_OMIT`).
+    public static var unchanged: timespec { timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2) }
+}
