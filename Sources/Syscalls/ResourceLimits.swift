@@ -1,4 +1,4 @@
-import CKernel
+import Glibc
 
 /// The process's own limits (getrlimit(2)).
 public enum ResourceLimits {
