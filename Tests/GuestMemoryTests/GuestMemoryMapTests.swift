@@ -29,13 +29,14 @@ import Testing
         #expect(try Self.map([(0x1000, 4096), (0x2000, 4096)]) != nil)
     }
 
-    @Test(arguments: [
-        [(0x1000, 4096), (0x1fff, 4096)],
-        [(0x1fff, 4096), (0x1000, 4096)],
-        [(0x1000, 4096), (0x1000, 4096)],
-        [(0x1000, 16384), (0x2000, 4096)],
-        [(0x1000, 1), (0x1000, 1)],
-    ] as [[(UInt64, Int)]])
+    @Test(
+        arguments: [
+            [(0x1000, 4096), (0x1fff, 4096)],
+            [(0x1fff, 4096), (0x1000, 4096)],
+            [(0x1000, 4096), (0x1000, 4096)],
+            [(0x1000, 16384), (0x2000, 4096)],
+            [(0x1000, 1), (0x1000, 1)],
+        ] as [[(UInt64, Int)]])
     func overlappingRegionsAreRefused(_ parts: [(UInt64, Int)]) throws {
         #expect(try Self.map(parts) == nil)
     }

@@ -157,7 +157,8 @@ import Testing
         expect(ring.raw.availableEvent, is: hasEvent ? 5 : 0)
     }
 
-    @Test("split.usednotif.driver-spurious-ok, split.availnotif.device-spurious-ok: looking at an idle ring is harmless")
+    @Test(
+        "split.usednotif.driver-spurious-ok, split.availnotif.device-spurious-ok: looking at an idle ring is harmless")
     func spuriousNotificationsAreHarmless() throws {
         var ring = try Ring(.eventIndex)
         for _ in 0..<1000 {

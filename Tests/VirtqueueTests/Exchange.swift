@@ -20,7 +20,9 @@ struct Digest {
 struct Reply {
     let key: UInt64
 
-    subscript(position: Int) -> UInt8 { UInt8(truncatingIfNeeded: key >> (8 * UInt64(position & 7)) &+ UInt64(position)) }
+    subscript(position: Int) -> UInt8 {
+        UInt8(truncatingIfNeeded: key >> (8 * UInt64(position & 7)) &+ UInt64(position))
+    }
 }
 
 /// What writable memory holds before the device writes.

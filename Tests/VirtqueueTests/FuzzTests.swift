@@ -61,7 +61,9 @@ import Virtqueue
         for index in 0..<16 {
             if random.chance(80) { ring.set(index, descriptor(queue, allowTables: true, using: &random)) }
             let pointer = queue.table(0).pointer + 16 * index
-            if random.chance(80) { RawSplitRing.write(descriptor(queue, allowTables: false, using: &random), to: pointer) }
+            if random.chance(80) {
+                RawSplitRing.write(descriptor(queue, allowTables: false, using: &random), to: pointer)
+            }
             let entry = UInt16(random.below(random.chance(95) ? 16 : 65536))
             ring.availableBytes.storeBytes(of: entry, toByteOffset: 4 + 2 * index, as: UInt16.self)
         }

@@ -116,13 +116,15 @@ import Virtqueue
         }
     }
 
-    @Test("A table that is not in guest memory, or only in part", arguments: [
-        Descriptor(address: GuestAddress(0), length: 16, flags: .indirect),
-        Descriptor(address: GuestAddress(.max - 15), length: 32, flags: .indirect),
-        Descriptor(address: TestMemory.tableStart, length: 0xffff_fff0, flags: .indirect),
-        Descriptor(address: TestMemory.tableStart + 16 * 32 * 8 + 16, length: 16, flags: .indirect),
-        Descriptor(address: TestMemory.tableStart + (16 * 32 * 8 - 16), length: 32, flags: .indirect),
-    ])
+    @Test(
+        "A table that is not in guest memory, or only in part",
+        arguments: [
+            Descriptor(address: GuestAddress(0), length: 16, flags: .indirect),
+            Descriptor(address: GuestAddress(.max - 15), length: 32, flags: .indirect),
+            Descriptor(address: TestMemory.tableStart, length: 0xffff_fff0, flags: .indirect),
+            Descriptor(address: TestMemory.tableStart + 16 * 32 * 8 + 16, length: 16, flags: .indirect),
+            Descriptor(address: TestMemory.tableStart + (16 * 32 * 8 - 16), length: 32, flags: .indirect),
+        ])
     func tableOutsideMemory(_ table: Descriptor) throws {
         try Self.refuses(.bufferOutsideMemory(table.address, count: table.length)) { _ in [table] }
     }
@@ -187,7 +189,9 @@ import Virtqueue
         expect(segments.writableBytes, is: 1 << 32)
     }
 
-    @Test("split.indirect.device-mixed-chain, split.indirect.device-ignores-write, split.indirect.device-mixed-directions")
+    @Test(
+        "split.indirect.device-mixed-chain, split.indirect.device-ignores-write, split.indirect.device-mixed-directions"
+    )
     func directChainEndsInATable() throws {
         for flags in [[], .write] as [RawSplitRing.Flags] {
             var device = try Device()

@@ -135,7 +135,8 @@ private struct SmallDriver: ~Copyable {
         store(UInt64(sent), at: isSmall ? writable : readable)
         guard
             ring.add(
-                readable: isSmall ? [] : [readable], writable: [writable], table: queue.table(slot), token: UInt32(slot))
+                readable: isSmall ? [] : [readable], writable: [writable], table: queue.table(slot), token: UInt32(slot)
+            )
         else { return false }
         free.removeLast()
         sent += 1

@@ -35,7 +35,9 @@ struct QueueKind: CustomTestStringConvertible {
 
     @Test(
         "split.avail.driver-index-origin, split.used.device-index-origin: indexes run free past 65,536",
-        arguments: [QueueKind(size: 4, features: []), QueueKind(size: 4, features: [.indirectDescriptors, .eventIndex])])
+        arguments: [
+            QueueKind(size: 4, features: []), QueueKind(size: 4, features: [.indirectDescriptors, .eventIndex]),
+        ])
     func indexesWrap(_ kind: QueueKind) throws {
         try run(kind, requests: 70_000)
     }
