@@ -72,5 +72,10 @@ let package = Package(
                 "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "GuestMemoryTests", dependencies: ["GuestMemory", "Syscalls", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "VirtqueueTests", dependencies: ["Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
     ]
 )
