@@ -14,7 +14,7 @@ enum Background {
         close(ends[1])
         let report = readAll(ends[0])
         guard report.isEmpty else {
-            fputs(report, stdout)
+            print(report, terminator: "")
             return
         }
         var status: Int32 = 0
@@ -38,7 +38,7 @@ enum Background {
         defer { posix_spawnattr_destroy(&attributes) }
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSID))
         var child: pid_t = 0
-        let error = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, &pointers, environ)
+        let error = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, &pointers, ck_environ())
         guard error == 0 else { throw Failure("can't start in the background: \(String(cString: strerror(error)))") }
         return child
     }
@@ -55,8 +55,8 @@ enum Background {
     static func announce(_ text: String, _ place: MountPlace, _ readyFd: Int32?) {
         let line = "\(text); to unmount: fusermount3 -u \(place.mountPoint)\n"
         guard let readyFd else {
-            fputs(line, stdout)
-            fflush(stdout)
+            print(line, terminator: "")
+            fflush(nil)
             return
         }
         chdir("/")

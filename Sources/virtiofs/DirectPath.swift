@@ -5,6 +5,7 @@ import KernelMount
 import SystemPackage
 import VirtioFSDevice
 import VirtioFSDriver
+import Virtqueue
 
 /// The path without rings: each reader calls the device's session itself. It shows what the virtqueue costs.
 final class DirectPath: RequestPath, @unchecked Sendable {

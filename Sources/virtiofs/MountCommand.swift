@@ -1,11 +1,11 @@
-import ArgumentParser
-import HostDirectory
+public import ArgumentParser
+public import HostDirectory
 import KernelMount
 import Logging
 import Syscalls
 import SystemPackage
 import Virtio
-import VirtioFSDevice
+public import VirtioFSDevice
 import VirtioFSDriver
 
 /// `virtiofs mount`: a device, a driver and a kernel mount in this process.
@@ -79,7 +79,7 @@ struct MountCommand: ParsableCommand {
         var options = HostDirectoryOptions()
         options.cache = cache
         do {
-            return try HostDirectory(path: place.share, options: options)
+            return try HostDirectory(path: FilePath(place.share), options: options)
         } catch {
             throw Failure("can't open \(place.share): \(error)")
         }

@@ -12,7 +12,7 @@ struct StopSignals: ~Copyable {
         for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, signal) }
         pthread_sigmask(SIG_BLOCK, &set, nil)
         // A peer that goes away while we write is an error of that write.
-        signal(SIGPIPE, SIG_IGN)
+        ck_ignore_signal(SIGPIPE)
         let descriptor = signalfd(-1, &set, Int32(SFD_CLOEXEC))
         guard descriptor >= 0 else { throw Failure("can't make a signalfd") }
         signals = OwnedDescriptor(owning: FileDescriptor(rawValue: descriptor))

@@ -26,7 +26,8 @@ struct VirtioFS: ParsableCommand {
     }
 
     private static func fail(_ text: String, status: Int32) -> Never {
-        fputs("virtiofs: \(text)\n", stderr)
+        let line = "virtiofs: \(text)\n"
+        _ = write(STDERR_FILENO, line, line.utf8.count)
         Glibc.exit(status)
     }
 }
