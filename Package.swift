@@ -77,5 +77,6 @@ let package = Package(
         .testTarget(
             name: "VirtqueueTests", dependencies: ["Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage],
             swiftSettings: strict),
+        .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
 )
