@@ -72,5 +72,9 @@ let package = Package(
                 "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "HostDirectoryTests",
+            dependencies: ["HostDirectory", "VirtioFSDevice", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
     ]
 )
