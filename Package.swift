@@ -68,13 +68,18 @@ let package = Package(
         .executableTarget(
             name: "virtiofs",
             dependencies: [
-                "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "FUSEWire", "Syscalls",
-                "CKernel", systemPackage, logging,
+                "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "FUSEWire",
+                "Syscalls", "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(
             name: "HostDirectoryTests",
             dependencies: ["HostDirectory", "VirtioFSDevice", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GuestMemoryTests", dependencies: ["GuestMemory", "Syscalls", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "VirtqueueTests", dependencies: ["Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage],
             swiftSettings: strict),
     ]
 )

@@ -56,6 +56,17 @@ public struct SharedUInt64: @unchecked Sendable {
     public func store(_ value: UInt64) { pointer.pointee.store(value.littleEndian, ordering: .releasing) }
 }
 
+extension SharedUInt64 {
+    /// A little-endian number at an address of any alignment: byte by byte, each read once.
+    @inlinable
+    public static func loadUnaligned(at address: UnsafeMutableRawPointer) -> UInt64 {
+        let bytes = address.assumingMemoryBound(to: Atomic<UInt8>.self)
+        var value: UInt64 = 0
+        for index in 0..<8 { value |= UInt64(bytes[index].load(ordering: .relaxed)) << UInt64(8 * index) }
+        return value
+    }
+}
+
 /// Orders every access before it against every access after it, a store of ours before a load of the peer's included.
 ///
 /// Notification suppression is built on this: each side publishes its index, then reads whether the other wants to be

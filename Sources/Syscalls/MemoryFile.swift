@@ -22,19 +22,34 @@ public struct MemoryFile: ~Copyable, Sendable {
     public var descriptor: FileDescriptor { owned.descriptor }
 }
 
-/// A shared mapping of a file (mmap(2)), unmapped when its owner goes.
+/// A shared mapping of a file (mmap(2)) between two pages that nobody may touch, unmapped when its owner goes. An access
+/// that runs off its end is a fault, never a hit on something else.
 public struct MemoryMapping: ~Copyable, @unchecked Sendable {
+    private static let guardSize = 4096
+
     public let base: UnsafeMutableRawPointer
     /// Bytes.
     public let size: Int
 
     /// Maps `size` bytes of `descriptor` from `offset` on, for reading and writing.
     public init(sharing descriptor: FileDescriptor, offset: Int = 0, size: Int) throws(Errno) {
-        let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.rawValue, off_t(offset))
-        guard let address, address != MAP_FAILED else { throw lastErrno() }
+        let whole = Self.wholeSize(size)
+        let reserved = mmap(nil, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let reserved, reserved != MAP_FAILED else { throw lastErrno() }
+        let inside = reserved + Self.guardSize
+        let address = mmap(
+            inside, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor.rawValue, off_t(offset))
+        guard let address, address != MAP_FAILED else {
+            let error = lastErrno()
+            munmap(reserved, whole)
+            throw error
+        }
         base = address
         self.size = size
     }
 
-    deinit { munmap(base, size) }
+    /// The mapping in whole pages, and the guards.
+    private static func wholeSize(_ size: Int) -> Int { (size + guardSize - 1) & ~(guardSize - 1) + 2 * guardSize }
+
+    deinit { munmap(base - Self.guardSize, Self.wholeSize(size)) }
 }

@@ -55,4 +55,7 @@ public struct QueueActivation: ~Copyable, Sendable {
         self.interrupt = interrupt
         self.broken = broken
     }
+
+    /// Hands the eventfd on to who will sleep on it.
+    public consuming func takeKick() -> EventDescriptor { kick }
 }

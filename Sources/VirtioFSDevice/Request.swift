@@ -8,8 +8,21 @@ public import SystemPackage
 public final class Request {
     /// The request's header, a private copy.
     public internal(set) var header = fuse_in_header()
-    /// Called before an operation blocks; see ``mayBlock()``.
-    var beforeBlocking: (() throws(Errno) -> Void)?
+    /// Who gives the queue away before an operation blocks; see ``mayBlock()``.
+    unowned var server: (any BlockingHost)?
+    var role = Role.worker
+    /// Whether the thread has given its queue away for this request.
+    var hasBlocked = false
+
+    /// In which quality a thread serves a request.
+    enum Role {
+        /// It has the lead of the queue and serves what it pops.
+        case leader
+        /// It serves one request on the side.
+        case worker
+        /// It belongs to the kicking side and must not block.
+        case onLoan
+    }
 
     init() {}
 
@@ -22,8 +35,14 @@ public final class Request {
     /// device then gives the queue that this thread serves to another thread.
     ///
     /// Nothing with an effect may come before it in an operation: where the thread is only on loan from the kicking
-    /// side, this throws ``Errno/restart``, and the operation starts again on a thread that can wait.
-    public func mayBlock() throws(Errno) { try beforeBlocking?() }
+    /// side, this throws ``SystemPackage/Errno/restart``, and the operation starts again on a thread that can wait.
+    public func mayBlock() throws(Errno) { try server?.willBlock(self) }
+}
+
+/// What serves requests on behalf of something that must not be held up.
+protocol BlockingHost: AnyObject {
+    /// See ``Request/mayBlock()``.
+    func willBlock(_ request: Request) throws(Errno)
 }
 
 extension Errno {

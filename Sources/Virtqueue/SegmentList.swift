@@ -20,6 +20,9 @@ public struct SegmentList: ~Copyable, @unchecked Sendable {
 
     deinit { storage.deallocate() }
 
+    /// The most buffers it can hold.
+    public var capacity: Int { storage.count }
+
     public var readable: UnsafeMutableBufferPointer<iovec> {
         UnsafeMutableBufferPointer(rebasing: storage[..<readableCount])
     }
@@ -33,6 +36,18 @@ public struct SegmentList: ~Copyable, @unchecked Sendable {
         readableCount = 0
         readableBytes = 0
         writableBytes = 0
+    }
+
+    /// Takes buffers of this process's own in place of a chain's, for who serves requests without a ring.
+    public mutating func replaceAll(readable: (iovec, iovec), writable: iovec) {
+        removeAll()
+        for segment in [readable.0, readable.1, writable] where segment.iov_len > 0 {
+            storage[count] = segment
+            count += 1
+        }
+        readableCount = count - 1
+        readableBytes = UInt64(readable.0.iov_len + readable.1.iov_len)
+        writableBytes = UInt64(writable.iov_len)
     }
 
     /// Appends one descriptor's buffer.

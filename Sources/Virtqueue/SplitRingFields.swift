@@ -72,8 +72,16 @@ struct SplitDescriptor {
 
     /// Copies 16 shared bytes, each once: the copy is what is checked and used.
     init(readingFrom pointer: UnsafeMutableRawPointer) {
-        address = GuestAddress(SharedUInt64(at: pointer).load())
-        let rest = SharedUInt64(at: pointer + 8).load()
+        self.init(SharedUInt64(at: pointer).load(), SharedUInt64(at: pointer + 8).load())
+    }
+
+    /// As ``init(readingFrom:)``, at any address: an indirect table need not be aligned (virtio 1.4, 2.7.5.3).
+    init(readingUnalignedFrom pointer: UnsafeMutableRawPointer) {
+        self.init(SharedUInt64.loadUnaligned(at: pointer), SharedUInt64.loadUnaligned(at: pointer + 8))
+    }
+
+    private init(_ address: UInt64, _ rest: UInt64) {
+        self.address = GuestAddress(address)
         length = UInt32(truncatingIfNeeded: rest)
         flags = UInt16(truncatingIfNeeded: rest >> 32)
         next = UInt16(truncatingIfNeeded: rest >> 48)

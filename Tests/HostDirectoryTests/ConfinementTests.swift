@@ -47,7 +47,7 @@ import Testing
         #expect(try share.lookup("file").attr.mode & UInt32(S_IFMT) == UInt32(S_IFLNK))
     }
 
-    @Test("A FIFO, a socket and a device are never opened, by OPEN, CREATE or a change of size", .timeLimit(.minutes(1)))
+    @Test("A FIFO, a socket and a device are never opened: OPEN, CREATE, size", .timeLimit(.minutes(1)))
     func special() throws {
         mkfifo(share.path("fifo"), 0o666)
         mknod(share.path("socket"), mode_t(S_IFSOCK) | 0o666, 0)

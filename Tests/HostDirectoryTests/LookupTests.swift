@@ -73,7 +73,9 @@ import VirtioFSDevice
         let second = try share.node("a")
         _ = share.fs.begin(offered: [])
         let third = try share.node("a")
-        let invented: [UInt64] = [0, 2, 3, UInt64.max, 1 << 32, 1 << 32 | 1, third.rawValue + (1 << 32), 0xffff_ffff, 1 << 63]
+        let invented: [UInt64] = [
+            0, 2, 3, .max, 1 << 32, 1 << 32 | 1, third.rawValue + (1 << 32), 0xffff_ffff, 1 << 63,
+        ]
         for raw in [old.rawValue, second.rawValue] + invented {
             let node = NodeID(rawValue: raw)
             #expect(

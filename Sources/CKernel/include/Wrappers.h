@@ -36,6 +36,10 @@ static inline int ck_futex_wake(const void *word, int count) {
     return (int)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, (void *)0, (void *)0, 0);
 }
 
+// The environment, which Swift takes for two variables of two modules.
+static inline char **ck_environ(void) { return environ; }
+static inline void ck_ignore_signal(int number) { signal(number, SIG_IGN); }
+
 static inline pid_t ck_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 static inline void ck_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -1,0 +1,26 @@
+import CKernel
+import FUSEWire
+import Logging
+public import SystemPackage
+public import VirtioFSDriver
+
+/// The path through a virtio-fs driver, and so through virtqueues.
+public final class DriverPath: RequestPath {
+    private let driver: VirtioFSDriver
+
+    public init(_ driver: VirtioFSDriver) { self.driver = driver }
+
+    public func open(_ request: [UInt8]) throws(Errno) -> [UInt8] { try driver.call(request, internally: true) }
+
+    public func opened(with request: [UInt8]) { driver.sessionOpened(with: request) }
+
+    public func makeLane(_ index: Int) -> DriverLane { DriverLane(driver, index: index) }
+
+    public func onReply(_ handler: @escaping @Sendable (Reply) -> Void) { driver.onReply(handler) }
+
+    /// The kernel sends no DESTROY for such a mount, and forgets no node: the driver says it for it.
+    public func close() {
+        driver.closeSession()
+        driver.shutDown()
+    }
+}

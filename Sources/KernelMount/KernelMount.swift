@@ -1,0 +1,154 @@
+import CKernel
+import FUSEWire
+public import Logging
+import Synchronization
+import Syscalls
+public import SystemPackage
+public import VirtioFSDriver
+
+/// What a kernel mount sends requests to.
+public protocol RequestPath: AnyObject, Sendable {
+    associatedtype Lane: RequestLane
+
+    /// Opens the session with the kernel's INIT; the payload of the reply.
+    func open(_ request: [UInt8]) throws(Errno) -> [UInt8]
+    /// The session is open as far as the kernel knows: requests may come.
+    func opened(with request: [UInt8])
+    /// A lane for a reader thread. Those with different numbers hinder each other least.
+    func makeLane(_ index: Int) -> Lane
+    /// Sets where replies go; before the first request.
+    func onReply(_ handler: @escaping @Sendable (Reply) -> Void)
+    /// Ends the session.
+    func close()
+}
+
+/// A mount of this machine's kernel whose requests go through a ``RequestPath``: through a virtqueue to a device.
+public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
+    private let path: Path
+    private let session: LibfuseSession
+    private let connection: KernelConnection
+    private let logger: Logger
+    private let largestRequest: Int
+    private var readers: [OSThread] = []
+    /// Readers that wait for the kernel. The last one never lends itself to the device, so that an INTERRUPT or FORGET
+    /// is always received.
+    private let idleReaders: Atomic<Int>
+    private let stopping = Atomic<Bool>(false)
+    private let runningReaders: ParkingWord
+    private let up = OneTimeEvent()
+    /// Rings when the first reader has ended.
+    private let ended: EventDescriptor
+
+    /// Mounts on `mountPoint`. Returns before the kernel's INIT; ``waitUntilUp(seconds:)`` waits for that.
+    ///
+    /// - Parameters:
+    ///   - options: as they follow `-o`, as libfuse knows them.
+    ///   - readerCount: threads that receive requests; at least two.
+    public init(
+        path: Path, mountPoint: String, options: [String], readerCount: Int,
+        logger: Logger = Logger(label: "virtiofs.mount")
+    ) throws(MountError) {
+        precondition(readerCount >= 2, "one reader has to be left while the others lend themselves")
+        self.path = path
+        self.logger = logger
+        largestRequest = 1 << 20
+        idleReaders = Atomic(0)
+        runningReaders = ParkingWord(UInt32(readerCount))
+        do throws(Errno) {
+            ended = try EventDescriptor()
+        } catch {
+            throw MountError("can't make an eventfd", error)
+        }
+        session = try LibfuseSession(options: options)
+        connection = KernelConnection(try session.mount(at: mountPoint))
+        path.onReply { [connection] reply in
+            connection.answer(reply.id, error: reply.error, payload: reply.payload)
+        }
+        for index in 0..<readerCount { try startReader(index) }
+    }
+
+    private func startReader(_ index: Int) throws(MountError) {
+        do throws(Errno) {
+            readers.append(try OSThread(name: "reader-\(index)") { [self] in read(index) })
+        } catch {
+            throw MountError("can't start a thread", error)
+        }
+    }
+
+    /// Whether the kernel has opened the session, within that time.
+    public func waitUntilUp(seconds: Int) -> Bool { up.wait(seconds: seconds) }
+
+    /// Readable when the file system was unmounted from outside.
+    public var endDescriptor: FileDescriptor { ended.descriptor }
+
+    /// Unmounts if need be, waits for the readers, and ends the session.
+    public func end() {
+        session.unmount()
+        // Of a mount that is in use only the name is gone: the connection lives on, and its readers are told to go.
+        stopping.store(true, ordering: .releasing)
+        while runningReaders.value > 0 {
+            for reader in readers { reader.interrupt() }
+            runningReaders.park(while: runningReaders.value, nanoseconds: 1_000_000)
+        }
+        for reader in readers { reader.join() }
+        readers = []
+        path.close()
+    }
+
+    // MARK: a reader
+
+    private func read(_ index: Int) {
+        OSThread.allowInterruption()
+        let lane = path.makeLane(index)
+        let head = UnsafeMutableRawBufferPointer.allocate(byteCount: Path.Lane.headSize, alignment: 8)
+        defer {
+            head.deallocate()
+            runningReaders.add(UInt32.max)
+            runningReaders.wake()
+            ended.ring()
+        }
+        while !stopping.load(ordering: .acquiring) {
+            let rest = lane.prepare()
+            idleReaders.wrappingAdd(1, ordering: .relaxed)
+            let received = connection.receive(head: head, rest: rest)
+            let othersIdle = idleReaders.wrappingSubtract(1, ordering: .relaxed).newValue
+            switch received {
+            case .request(let length):
+                serve(lane, head: UnsafeRawBufferPointer(head), rest: rest, length, lending: othersIdle > 0)
+            case .again: continue
+            case .unmounted: return
+            case .failed(let error):
+                logger.error("can't read from /dev/fuse", metadata: ["error": "\(error)"])
+                return
+            }
+        }
+    }
+
+    private func serve(
+        _ lane: Path.Lane, head: UnsafeRawBufferPointer, rest: UnsafeMutableRawBufferPointer, _ length: Int,
+        lending: Bool
+    ) {
+        let opcode = head.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+        guard opcode != Opcode.initialize.rawValue else {
+            return openSession(Array(head) + Array(rest.prefix(max(0, length - head.count))), length)
+        }
+        let present = UnsafeRawBufferPointer(rebasing: head[..<min(length, head.count)])
+        lane.send(head: present, length: length, lending: lending)
+    }
+
+    /// INIT: what can't cross a virtqueue is taken out of the kernel's offer, and what this path can't carry out of the
+    /// device's answer.
+    private func openSession(_ bytes: [UInt8], _ length: Int) {
+        let request = InitExchange.offer(Array(bytes.prefix(length)))
+        let id = RequestID(rawValue: bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self) })
+        do throws(Errno) {
+            let answer = InitExchange.answer(try path.open(request), largestPayload: largestRequest)
+            path.opened(with: request)
+            answer.withUnsafeBytes { _ = connection.answer(id, error: nil, payload: $0) }
+        } catch {
+            logger.error("the device refused the session", metadata: ["error": "\(error)"])
+            connection.answer(id, error: error, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+        }
+        up.signal()
+    }
+}

@@ -1,0 +1,286 @@
+import GuestMemory
+import Logging
+import Synchronization
+import Syscalls
+import SystemPackage
+import Virtio
+import Virtqueue
+
+/// Serves one virtqueue: pops chains, has the session answer them, returns them.
+///
+/// Two rights pass between threads. The *lead* is the right to pop: one thread has it at a time. *Duty* is to sleep at
+/// the doorbell and to take the lead when it rings: one worker has it, the others are in operations that block, or parked.
+/// A worker about to block gives up both, and the next one takes over, so a slow operation stalls nobody else. A kicking
+/// thread that lends itself may take the lead while the worker on duty sleeps, but never blocks: an operation that would
+/// is put aside for the workers.
+final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
+    private let session: FUSESession<Files>
+    private let options: ServiceOptions
+    private let logger: Logger
+    private let name: String
+    private let interrupt: @Sendable () -> Void
+    private let reportBroken: @Sendable (RingError) -> Void
+
+    /// Only the leader touches it.
+    private let available: UnsafeMutablePointer<SplitAvailableReader>
+    /// Guarded by `usedLock`.
+    private let used: UnsafeMutablePointer<SplitUsedWriter>
+    private let usedLock = Lock()
+    /// 1 while a thread leads.
+    private let lead = ParkingWord(0)
+    /// What a lending thread serves with; belongs to the leader.
+    private let lentExchange: Exchange
+
+    /// Heads of chains that a lending thread could not finish, and the threads; guarded by `stateLock`.
+    private let stateLock = Lock()
+    private var putAside: [UInt16] = []
+    private var workers: [OSThread] = []
+    private var parkedWorkers = 0
+    /// Counts the calls for a new worker on duty that parked ones have not answered yet.
+    private let dutyCalls = ParkingWord(0)
+
+    private let stopping = Atomic<Bool>(false)
+    private let broken = Atomic<Bool>(false)
+    private(set) var doorbell: Doorbell!
+
+    init(
+        number: Int, activation: consuming QueueActivation, session: FUSESession<Files>, options: ServiceOptions,
+        logger: Logger
+    ) throws(RingError) {
+        self.session = session
+        self.options = options
+        self.logger = logger
+        name = number == 0 ? "hiprio" : "request-\(number)"
+        interrupt = activation.interrupt
+        reportBroken = activation.broken
+        let size = activation.configuration.size
+        let reader = try SplitAvailableReader(
+            activation.configuration, memory: activation.memory, start: activation.start)
+        let writer = try SplitUsedWriter(activation.configuration, memory: activation.memory)
+        available = .allocate(capacity: 1)
+        available.initialize(to: reader)
+        used = .allocate(capacity: 1)
+        used.initialize(to: writer)
+        lentExchange = Exchange(queueSize: size)
+        putAside.reserveCapacity(Int(size))
+        let kick = activation.takeKick()
+        var lending: (@Sendable () -> Bool)?
+        if options.kick == .adaptive {
+            lending = { [weak self] () -> Bool in self?.serveOnLoan() ?? false }
+        }
+        doorbell = Doorbell(event: kick, serve: lending)
+        startWorker(size: size)
+    }
+
+    deinit {
+        available.deinitialize(count: 1)
+        available.deallocate()
+        used.deinitialize(count: 1)
+        used.deallocate()
+    }
+
+    // MARK: starting and stopping
+
+    private func startWorker(size: UInt16) {
+        stateLock.withLock { () -> Void in
+            guard !isStopping else { return }
+            do throws(Errno) {
+                workers.append(try OSThread(name: name) { [self] in work(with: Exchange(queueSize: size)) })
+            } catch {
+                logger.error("can't start a thread", metadata: ["queue": "\(name)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// Ends all workers and waits until no chain is in their hands; the entry at which the queue would go on.
+    func stop() -> UInt16 {
+        stopping.store(true, ordering: .sequentiallyConsistent)
+        doorbell.wake()
+        dutyCalls.add(1)
+        dutyCalls.wake(.max)
+        while let worker = stateLock.withLock({ workers.popLast() }) {
+            doorbell.wake()
+            worker.join()
+        }
+        // A lending thread may still lead; it leaves when it sees `stopping`. The lead is then kept for ever.
+        while !takeLead() { lead.park(while: 1, nanoseconds: 1_000_000) }
+        return available.pointee.nextAvailable
+    }
+
+    private var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+    // MARK: the lead
+
+    private func takeLead() -> Bool { lead.compareExchange(expected: 0, desired: 1) }
+
+    private func leaveLead() { lead.store(0) }
+
+    /// Serves what is available, as leader, until nothing is, and gives up the lead.
+    ///
+    /// - Parameter exchange: the calling thread's.
+    /// - Returns: false when an operation blocked on the way, and somebody else has lead and duty now.
+    private func leadUntilEmpty(_ exchange: Exchange, onLoan: Bool) -> Bool {
+        while true {
+            available.pointee.suppressKicks()
+            repeat {
+                guard serveAvailable(exchange, onLoan: onLoan) else { return false }
+            } while !onLoan && pollForMore()
+            guard !isStopping, !broken.load(ordering: .acquiring) else {
+                leaveLead()
+                return true
+            }
+            guard available.pointee.armKicks() else { continue }
+            leaveLead()
+            // A kick may have come between arming and leaving, and its thread have found the lead taken. So look once
+            // more now that it can be taken; the fence pairs with the one in the driver's needsKick.
+            fullFence()
+            if available.pointee.isEmpty || !takeLead() { return true }
+        }
+    }
+
+    /// Serves until the ring is empty; false when the lead was lost to another thread.
+    private func serveAvailable(_ exchange: Exchange, onLoan: Bool) -> Bool {
+        while !isStopping {
+            do throws(RingError) {
+                guard let head = try available.pointee.pop() else { return true }
+                guard serve(head, exchange, as: onLoan ? .onLoan : .leader) else { return false }
+            } catch {
+                breakRing(error)
+                return true
+            }
+        }
+        return true
+    }
+
+    /// Looks for new chains for a while; whether there are some.
+    private func pollForMore() -> Bool {
+        guard options.pollNanoseconds > 0 else { return false }
+        let deadline = monotonicNanoseconds() &+ options.pollNanoseconds
+        repeat {
+            for _ in 0..<64 {
+                if !available.pointee.isEmpty { return true }
+                spinHint()
+            }
+        } while monotonicNanoseconds() < deadline && !isStopping
+        return false
+    }
+
+    // MARK: one chain
+
+    /// Serves the chain that starts at `head` and returns it to the driver.
+    ///
+    /// - Returns: false when the thread has given its lead away meanwhile.
+    private func serve(_ head: UInt16, _ exchange: Exchange, as role: Request.Role) -> Bool {
+        let request = exchange.request
+        do throws(RingError) {
+            try available.pointee.walk(from: head, into: &exchange.segments)
+        } catch {
+            breakRing(error)
+            return true
+        }
+        request.server = self
+        request.role = role
+        request.hasBlocked = false
+        do throws(Restart) {
+            finish(head, written: try session.serve(exchange))
+        } catch {
+            stateLock.withLock { putAside.append(head) }
+            doorbell.wake()
+        }
+        return !request.hasBlocked
+    }
+
+    private func finish(_ head: UInt16, written: UInt32) {
+        let wanted = usedLock.withLock {
+            used.pointee.push(head: head, written: written)
+            return used.pointee.needsInterrupt()
+        }
+        if wanted { interrupt() }
+    }
+
+    private func breakRing(_ error: RingError) {
+        guard !broken.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        logger.error("the driver broke a ring", metadata: ["queue": "\(name)", "error": "\(error)"])
+        reportBroken(error)
+    }
+
+    // MARK: the threads
+
+    /// A worker: waits for duty, does it until an operation blocked, and again.
+    private func work(with exchange: Exchange) {
+        repeat {
+            doDuty(exchange)
+        } while waitForDuty()
+    }
+
+    /// Serves the queue until an operation blocked, or the queue stops.
+    private func doDuty(_ exchange: Exchange) {
+        while !isStopping {
+            guard servePutAside(exchange) else { return }
+            if takeLead() {
+                guard leadUntilEmpty(exchange, onLoan: false) else { return }
+            }
+            if isStopping { return }
+            doorbell.wait()
+        }
+    }
+
+    /// Serves what lending threads have left; false when this thread blocked and gave its duty away.
+    private func servePutAside(_ exchange: Exchange) -> Bool {
+        while let head = stateLock.withLock({ putAside.popLast() }) {
+            guard serve(head, exchange, as: .worker) else { return false }
+        }
+        return true
+    }
+
+    /// Parks until this thread is called to duty; false when the queue stops.
+    private func waitForDuty() -> Bool {
+        stateLock.withLock { parkedWorkers += 1 }
+        while !isStopping {
+            let calls = dutyCalls.value
+            if calls > 0 {
+                if dutyCalls.compareExchange(expected: calls, desired: calls - 1) { return !isStopping }
+            } else {
+                dutyCalls.park(while: 0)
+            }
+        }
+        return false
+    }
+
+    /// Gives the queue to another worker, because this thread is about to block.
+    func willBlock(_ request: Request) throws(Errno) {
+        if request.role == .onLoan { throw .restart }
+        if session.interrupts.takeInterrupt(of: request.id) { throw .interrupted }
+        guard !request.hasBlocked else { return }
+        let successor = stateLock.withLock { () -> Successor in
+            if parkedWorkers > 0 {
+                parkedWorkers -= 1
+                return .parked
+            }
+            return workers.count < options.largestThreadCount ? .new : .none
+        }
+        // With all threads blocked the queue waits, as a queue with one thread does.
+        if successor == .none { return }
+        request.hasBlocked = true
+        if request.role == .leader { leaveLead() }
+        if successor == .parked {
+            dutyCalls.add(1)
+            dutyCalls.wake()
+        } else {
+            startWorker(size: available.pointee.size)
+        }
+    }
+
+    private enum Successor { case none, parked, new }
+
+    /// Serves the queue on the thread that kicked; false when a worker has to.
+    private func serveOnLoan() -> Bool {
+        guard takeLead() else { return false }
+        guard !isStopping else {
+            leaveLead()
+            return true
+        }
+        _ = leadUntilEmpty(lentExchange, onLoan: true)
+        return true
+    }
+}

@@ -1,0 +1,37 @@
+import FUSEWire
+
+/// Requests that found no free slot, in order: copies, because what they were read into is needed for the next.
+struct ParkedRequests: ~Copyable {
+    struct Parked {
+        var bytes: [UInt8]
+        var call: PendingCall?
+    }
+
+    private var requests: [Parked] = []
+    private var first = 0
+
+    var isEmpty: Bool { first == requests.count }
+
+    mutating func append(_ request: Parked) { requests.append(request) }
+
+    mutating func removeFirst() -> Parked? {
+        guard !isEmpty else { return nil }
+        let request = requests[first]
+        requests[first].bytes = []
+        first += 1
+        if first == requests.count {
+            requests.removeAll(keepingCapacity: true)
+            first = 0
+        }
+        return request
+    }
+
+    /// Takes out the request of that id; whether it was there.
+    mutating func remove(_ id: RequestID) -> Bool {
+        for index in first..<requests.count where RequestHead(requests[index].bytes)?.id == id {
+            requests.remove(at: index)
+            return true
+        }
+        return false
+    }
+}

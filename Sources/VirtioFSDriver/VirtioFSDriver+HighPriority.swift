@@ -1,0 +1,54 @@
+import CKernel
+import FUSEWire
+import SystemPackage
+
+extension VirtioFSDriver {
+    /// Sends a FORGET, BATCH_FORGET or INTERRUPT on the hiprio queue and on no other (virtio 1.4, 5.11.6.2:
+    /// fs.hiprio.driver-exclusive). None of them is answered.
+    func sendHighPriority(_ request: [UInt8]) {
+        request.withUnsafeBytes { bytes in
+            guard let head = RequestHead(bytes) else { return }
+            let arguments = UnsafeRawBufferPointer(rebasing: bytes[MemoryLayout<fuse_in_header>.size...])
+            switch Opcode(rawValue: head.opcode) {
+            case .forget where arguments.count >= MemoryLayout<fuse_forget_in>.size:
+                ledger.forget(arguments.loadUnaligned(as: UInt64.self))
+                submitHighPriority(bytes)
+            case .interrupt where arguments.count >= MemoryLayout<fuse_interrupt_in>.size:
+                interrupt(RequestID(rawValue: arguments.loadUnaligned(as: UInt64.self)), bytes)
+            case .batchForget: sendBatch(header: bytes.loadUnaligned(as: fuse_in_header.self), arguments)
+            default: break
+            }
+        }
+    }
+
+    /// A request that has not gone out yet is answered here; of any other the device is told.
+    private func interrupt(_ target: RequestID, _ bytes: UnsafeRawBufferPointer) {
+        for queue in queues where queue.cancelParked(target) {
+            return deliver(Reply(id: target, opcode: 0, error: .interrupted, payload: .init(start: nil, count: 0)))
+        }
+        submitHighPriority(bytes)
+    }
+
+    /// Sends a batch in pieces that fit a slot of the hiprio queue.
+    private func sendBatch(header: fuse_in_header, _ arguments: UnsafeRawBufferPointer) {
+        let entrySize = MemoryLayout<fuse_forget_one>.size
+        let prefix = MemoryLayout<fuse_batch_forget_in>.size
+        let room = hiprioQueue.layout.payloadSize / entrySize
+        var rest = arguments.dropFirst(prefix)
+        while rest.count >= entrySize {
+            let count = min(room, rest.count / entrySize)
+            let piece = rest.prefix(count * entrySize)
+            rest = rest.dropFirst(piece.count)
+            for index in 0..<count {
+                let entry = UnsafeRawBufferPointer(rebasing: piece.dropFirst(index * entrySize))
+                ledger.forget(entry.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            }
+            var part = header
+            part.len = UInt32(MemoryLayout<fuse_in_header>.size + prefix + piece.count)
+            var message = withUnsafeBytes(of: part) { Array($0) }
+            withUnsafeBytes(of: fuse_batch_forget_in(count: UInt32(count), dummy: 0)) { message.append(contentsOf: $0) }
+            message.append(contentsOf: piece)
+            message.withUnsafeBytes { submitHighPriority($0) }
+        }
+    }
+}

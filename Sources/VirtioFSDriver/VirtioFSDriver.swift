@@ -1,0 +1,186 @@
+import FUSEWire
+import CKernel
+import GuestMemory
+public import Logging
+import Syscalls
+public import SystemPackage
+public import Virtio
+import Virtqueue
+
+/// The simulated guest: a virtio-fs driver (virtio 1.4, 5.11) that puts FUSE requests into virtqueues and takes the
+/// replies out.
+public final class VirtioFSDriver: @unchecked Sendable {
+    /// The tag in the device's configuration space.
+    public let tag: String
+    public let ledger = NodeLedger()
+    public let requestQueueCount: Int
+    /// Bytes of the longest request; the data of a WRITE is 80 less.
+    public let largestRequest: Int
+
+    let transport: any DriverTransport
+    let logger: Logger
+    private let options: DriverOptions
+    private let arena: DriverArena
+    /// The hiprio queue, then the request queues.
+    private(set) var queues: [RequestQueue] = []
+    /// Where replies go that no ``PendingCall`` waits for. Set before the first such request.
+    private var handler: (@Sendable (Reply) -> Void)?
+    private var keeper: SessionKeeper?
+
+    /// Brings a device up (virtio 1.4, 3.1) as far as DRIVER_OK.
+    public init(
+        transport: any DriverTransport, options: DriverOptions = DriverOptions(),
+        logger: Logger = Logger(label: "virtiofs.driver")
+    ) throws(DriverError) {
+        self.transport = transport
+        self.options = options
+        self.logger = logger
+        let probe = try Self.negotiate(transport, options)
+        tag = probe.tag
+        requestQueueCount = probe.requestQueueCount
+        do throws(Errno) {
+            arena = try DriverArena(
+                queueSizes: probe.queueSizes, largestPayload: options.largestPayload, features: probe.features)
+        } catch {
+            throw .system(error)
+        }
+        largestRequest = arena.requestLayout.largestRequest
+        for number in arena.queues.indices {
+            let ring = try setUp(number)
+            queues.append(arena.makeQueue(number, ring: ring, driver: self))
+        }
+        try start()
+        keeper = SessionKeeper(driver: self)
+        transport.onConfigurationChange { [weak self] in self?.configurationChanged() }
+    }
+
+    /// Hands a fresh ring to the device; the driver's half of it.
+    private func setUp(_ number: Int) throws(DriverError) -> SplitDriverQueue {
+        let configuration = arena.prepareRing(number)
+        do throws(TransportError) {
+            try transport.setUpQueue(number, configuration, memory: arena.map) { [weak self] in
+                self?.queues[number].completeUsed()
+            }
+        } catch {
+            throw .transport(error)
+        }
+        do throws(RingError) {
+            return try SplitDriverQueue(configuration, memory: arena.map)
+        } catch {
+            throw .ring(error)
+        }
+    }
+
+    private func start() throws(DriverError) {
+        transport.setStatus(.driverOK)
+        for queue in queues { queue.doorbell = transport.doorbell(queue.number) }
+        guard queues.allSatisfy({ $0.doorbell != nil }) else { throw .transport(.noSuchQueue(queues.count)) }
+    }
+
+    /// Resets the device. Nothing is in flight: all calls have been answered.
+    public func shutDown() {
+        keeper?.stop()
+        transport.onConfigurationChange(nil)
+        transport.reset()
+    }
+
+    // MARK: requests
+
+    /// The queue on which thread number `index` of the client's sends.
+    func requestQueue(_ index: Int) -> RequestQueue { queues[1 + index % requestQueueCount] }
+
+    var hiprioQueue: RequestQueue { queues[0] }
+
+    /// Sets where replies go; before the first request.
+    public func onReply(_ handler: @escaping @Sendable (Reply) -> Void) { self.handler = handler }
+
+    func deliver(_ reply: Reply) { handler?(reply) }
+
+    /// Sends a request of the hiprio kind (virtio 1.4, 5.11.6.2), from private memory.
+    func submitHighPriority(_ request: UnsafeRawBufferPointer) { hiprioQueue.submitOrPark(request) }
+
+    // MARK: breaking and mending
+
+    /// The device returned what it does not have, or more than it was given.
+    func ringBroke(_ queue: RequestQueue, _ error: RingError) {
+        logger.error("the device broke a ring", metadata: ["queue": "\(queue.number)", "error": "\(error)"])
+        keeper?.wake()
+    }
+
+    private func configurationChanged() {
+        if transport.status.contains(.deviceNeedsReset) { keeper?.wake() }
+    }
+
+    /// Gives up what is in flight, resets the device and starts a new session as the old one was
+    /// (virtio 1.4, 2.1.1: status.driver-distrusts-needs-reset).
+    func recover() throws(DriverError) {
+        for queue in queues { queue.fail() }
+        transport.reset()
+        ledger.clear()
+        _ = try Self.negotiate(transport, options)
+        for queue in queues { queue.restart(try setUp(queue.number)) }
+        try start()
+        try openSessionAgain()
+        for queue in queues { queue.resume() }
+    }
+
+    /// Answers EIO to everything from here on.
+    func giveUp() {
+        for queue in queues { queue.die() }
+    }
+
+    private func openSessionAgain() throws(DriverError) {
+        guard let request = keeper?.initRequest else { return }
+        do throws(Errno) {
+            _ = try call(request, internally: true)
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    /// The session has been opened with this INIT; every new one is opened with it too.
+    public func sessionOpened(with request: [UInt8]) {
+        keeper?.initRequest = request
+        for queue in queues { queue.resume() }
+    }
+
+    // MARK: calls that wait
+
+    /// Sends a whole request and waits for its reply: the payload.
+    ///
+    /// - Throws: the reply's error.
+    public func call(_ request: [UInt8], queue index: Int = 0, internally: Bool = false) throws(Errno) -> [UInt8] {
+        let pending = PendingCall()
+        let queue = requestQueue(index)
+        request.withUnsafeBytes { bytes in
+            guard let slot = queue.acquireSlot() else { return queue.submitOrPark(bytes, call: pending) }
+            if bytes.count > SlotLayout.headSize {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[SlotLayout.headSize...])
+                (queue.base(of: slot) + SlotLayout.payloadOffset).copyMemory(
+                    from: rest.baseAddress!, byteCount: rest.count)
+            }
+            queue.submit(
+                slot, head: bytes, length: bytes.count, call: pending, internally: internally, lending: false)
+        }
+        return try pending.wait()
+    }
+
+    /// Sends a whole request that is never answered: FORGET, BATCH_FORGET, INTERRUPT.
+    public func post(_ request: [UInt8]) {
+        request.withUnsafeBytes { submitHighPriority($0) }
+    }
+}
+
+extension VirtioFSDriver {
+    /// Sends DESTROY and waits for the answer: the device drops all nodes and handles.
+    public func closeSession() {
+        let header = fuse_in_header(
+            len: UInt32(MemoryLayout<fuse_in_header>.size), opcode: Opcode.destroy.rawValue, unique: 0, nodeid: 0,
+            uid: 0, gid: 0, pid: 0, total_extlen: 0, padding: 0)
+        do throws(Errno) {
+            _ = try call(withUnsafeBytes(of: header) { Array($0) })
+        } catch {
+            logger.debug("DESTROY was refused", metadata: ["error": "\(error)"])
+        }
+    }
+}

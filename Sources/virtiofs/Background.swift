@@ -1,0 +1,69 @@
+import CKernel
+import Glibc
+
+/// Going into the background: the command starts itself again in a session of its own, waits until that one says that
+/// the mount is up, and returns.
+enum Background {
+    /// The descriptor on which the one in the background reports.
+    private static let readyDescriptor: Int32 = 3
+
+    static func run(place: MountPlace) throws {
+        var ends: [Int32] = [0, 0]
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw Failure("can't make a pipe") }
+        let child = try spawn(readyEnd: ends[1])
+        close(ends[1])
+        let report = readAll(ends[0])
+        guard report.isEmpty else {
+            print(report, terminator: "")
+            return
+        }
+        var status: Int32 = 0
+        waitpid(child, &status, 0)
+        // It has said what was wrong itself.
+        let code = (status & 0x7f) == 0 ? (status >> 8) & 0xff : 1
+        exit(code == 0 ? 1 : code)
+    }
+
+    private static func spawn(readyEnd: Int32) throws -> pid_t {
+        let given = Array(CommandLine.arguments.dropFirst())
+        let words = [CommandLine.arguments[0]] + given + ["--ready-fd", String(readyDescriptor)]
+        var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { pointers.forEach { free($0) } }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, readyEnd, readyDescriptor)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSID))
+        var child: pid_t = 0
+        let error = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, &pointers, ck_environ())
+        guard error == 0 else { throw Failure("can't start in the background: \(String(cString: strerror(error)))") }
+        return child
+    }
+
+    private static func readAll(_ descriptor: Int32) -> String {
+        var text: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while case let count = read(descriptor, &buffer, buffer.count), count > 0 { text += buffer[..<count] }
+        close(descriptor)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Says that the mount is up: to who waits for it, or to the terminal.
+    static func announce(_ text: String, _ place: MountPlace, _ readyFd: Int32?) {
+        let line = "\(text); to unmount: fusermount3 -u \(place.mountPoint)\n"
+        guard let readyFd else {
+            print(line, terminator: "")
+            fflush(nil)
+            return
+        }
+        chdir("/")
+        _ = line.withCString { write(readyFd, $0, strlen($0)) }
+        close(readyFd)
+        let null = open("/dev/null", O_RDWR)
+        for standard in 0..<Int32(3) { dup2(null, standard) }
+        if null > 2 { close(null) }
+    }
+}

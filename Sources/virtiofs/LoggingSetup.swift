@@ -1,0 +1,12 @@
+import Logging
+
+/// Where messages go, and how many.
+enum LoggingSetup {
+    static func start(verbosity: Int) {
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = verbosity == 0 ? .warning : verbosity == 1 ? .debug : .trace
+            return handler
+        }
+    }
+}

@@ -1,0 +1,130 @@
+public import ArgumentParser
+public import HostDirectory
+import KernelMount
+import Logging
+import Syscalls
+import SystemPackage
+import Virtio
+public import VirtioFSDevice
+import VirtioFSDriver
+
+/// `virtiofs mount`: a device, a driver and a kernel mount in this process.
+struct MountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount",
+        abstract: "Mount a folder through an emulated virtio-fs device.",
+        discussion: """
+            Every request of this machine's kernel goes through a virtqueue to a device thread, which serves it from \
+            SHARE. The command returns when the mount is up and goes on in the background; 'fusermount3 -u MOUNTPOINT' \
+            ends it.
+            """)
+
+    @Argument(help: "The folder to share.")
+    var share: String
+    @Argument(help: "An existing folder outside the share.")
+    var mountpoint: String
+
+    @Option(help: "The name of the file system, 1 to 36 bytes.")
+    var tag = "myfs"
+    @Option(name: .customShort("o"), help: "Mount options, as FUSE knows them, with commas between them.")
+    var options: [String] = []
+    @Flag(name: [.customShort("f"), .long], help: "Stay in the foreground.")
+    var foreground = false
+    @Flag(name: .shortAndLong, help: "Log to standard error (twice: more).")
+    var verbose: Int
+    @Option(help: "What the kernel may keep: never, metadata, auto (for a second) or always.")
+    var cache = CacheMode.auto
+    @Option(help: "Request queues.")
+    var queues: Int?
+    @Option(help: "Descriptors of a queue, a power of two from 4 to 1024.")
+    var queueSize = 128
+    @Option(help: "Threads that take requests from the kernel.")
+    var threads = 2
+    @Option(help: "Microseconds that an idle device thread looks for work before it sleeps.")
+    var pollUs = 50
+    @Option(help: "Who serves a queue whose device thread sleeps: adaptive (the thread that kicks) or worker.")
+    var kick = ServiceOptions.KickPolicy.adaptive
+    @Flag(help: .hidden)
+    var withoutRings = false
+    @Option(help: .hidden)
+    var readyFd: Int32?
+
+    func validate() throws {
+        guard DeviceSettings.isValid(tag: tag) else {
+            throw ValidationError("the tag '\(tag)' is not 1 to 36 bytes long")
+        }
+        guard (1...64).contains(queues ?? 1) else { throw ValidationError("--queues takes 1 to 64") }
+        guard (4...1024).contains(queueSize), queueSize & (queueSize - 1) == 0 else {
+            throw ValidationError("--queue-size takes a power of two from 4 to 1024")
+        }
+        guard (2...64).contains(threads) else { throw ValidationError("--threads takes 2 to 64") }
+        guard (0...1_000_000).contains(pollUs) else { throw ValidationError("--poll-us takes 0 to 1000000") }
+    }
+
+    func run() throws {
+        let place = try MountPlace(share: share, mountPoint: mountpoint)
+        if !foreground && readyFd == nil { return try Background.run(place: place) }
+        LoggingSetup.start(verbosity: verbose)
+        ResourceLimits.raiseOpenFiles()
+        let stop = try StopSignals()
+        let files = try makeFiles(place)
+        if withoutRings {
+            try serve(DirectPath(session: FUSESession(files: files)), place, stop)
+        } else {
+            try serve(DriverPath(try makeDriver(makeDevice(files))), place, stop)
+        }
+    }
+
+    private func makeFiles(_ place: MountPlace) throws -> HostDirectory {
+        var options = HostDirectoryOptions()
+        options.cache = cache
+        do {
+            return try HostDirectory(path: FilePath(place.share), options: options)
+        } catch {
+            throw Failure("can't open \(place.share): \(error)")
+        }
+    }
+
+    private var requestQueueCount: Int { queues ?? threads }
+
+    private func makeDevice(_ files: HostDirectory) -> VirtioFSDevice<HostDirectory> {
+        var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(requestQueueCount))!
+        settings.service.kick = kick
+        settings.service.pollNanoseconds = UInt64(pollUs) * 1000
+        return VirtioFSDevice(files: files, settings: settings)
+    }
+
+    private func makeDriver(_ device: VirtioFSDevice<HostDirectory>) throws -> VirtioFSDriver {
+        var options = DriverOptions()
+        options.tag = tag
+        options.requestQueueCount = requestQueueCount
+        options.queueSize = UInt16(queueSize)
+        do {
+            return try VirtioFSDriver(transport: InProcessTransport(device: device), options: options)
+        } catch {
+            throw Failure("the driver can't bring up the device: \(error)")
+        }
+    }
+
+    /// Mounts, says so, and serves until a signal or an unmount.
+    private func serve<Path: RequestPath>(_ path: Path, _ place: MountPlace, _ stop: consuming StopSignals) throws {
+        let mount: KernelMount<Path>
+        do {
+            mount = try KernelMount(
+                path: path, mountPoint: place.mountPoint, options: MountOptions(options, tag: tag).words,
+                readerCount: threads)
+        } catch {
+            throw Failure("\(error)")
+        }
+        guard mount.waitUntilUp(seconds: 10) else {
+            mount.end()
+            throw Failure("the kernel did not open the session on \(place.mountPoint)")
+        }
+        Background.announce("\(tag): \(place.share) is mounted on \(place.mountPoint)", place, readyFd)
+        stop.wait(orEndOf: mount.endDescriptor)
+        mount.end()
+    }
+}
+
+extension CacheMode: ExpressibleByArgument {}
+extension ServiceOptions.KickPolicy: ExpressibleByArgument {}

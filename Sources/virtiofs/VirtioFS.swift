@@ -1,0 +1,39 @@
+import ArgumentParser
+import Glibc
+
+/// The command.
+@main
+struct VirtioFS: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "virtiofs",
+        abstract: "A virtio-fs driver and device in one process: mount a folder through virtqueues.",
+        version: "0.1.0",
+        subcommands: [MountCommand.self])
+
+    /// Every failure is one line on standard error: exit status 64 for a wrong call, 1 for everything else.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let failure as Failure {
+            fail(failure.description, status: EXIT_FAILURE)
+        } catch {
+            let code = exitCode(for: error)
+            guard code != .success && !(error is ExitCode) else { exit(withError: error) }
+            let text = message(for: error).split(separator: "\n").first.map(String.init) ?? "wrong usage"
+            fail("\(text) (see 'virtiofs --help')", status: code.rawValue)
+        }
+    }
+
+    private static func fail(_ text: String, status: Int32) -> Never {
+        let line = "virtiofs: \(text)\n"
+        _ = write(STDERR_FILENO, line, line.utf8.count)
+        Glibc.exit(status)
+    }
+}
+
+/// What went wrong, in one line for the user.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

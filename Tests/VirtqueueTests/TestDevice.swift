@@ -1,0 +1,41 @@
+import GuestMemory
+import Virtqueue
+
+/// The device of the traffic tests: keeps popped chains a while, and answers them in any order.
+struct TestDevice: ~Copyable {
+    var reader: AvailableReader
+    var writer: UsedWriter
+    var random: Generator
+    private var segments: SegmentList
+    private var held: [PoppedChain] = []
+
+    init(_ queue: TestQueue, salt: Int) throws {
+        let reader = try AvailableReader(queue.configuration, memory: queue.map)
+        let writer = try UsedWriter(queue.configuration, memory: queue.map)
+        self.reader = reader
+        self.writer = writer
+        random = Generator(~salt)
+        segments = SegmentList(queueSize: queue.configuration.size)
+    }
+
+    var isIdle: Bool { held.isEmpty }
+
+    /// Takes one chain; false when there is none.
+    mutating func take() throws -> Bool {
+        guard let chain = try reader.pop() else { return false }
+        held.append(chain)
+        return true
+    }
+
+    /// Answers any one of the chains taken, with any number of the bytes there is room for. The chain is walked only
+    /// now, however long ago it was popped.
+    mutating func answer() throws {
+        held.swapAt(random.below(held.count), held.count - 1)
+        let chain = held.removeLast()
+        try reader.walk(from: chain, into: &segments)
+        let room = Int(segments.writableBytes)
+        let written = random.chance(50) ? room : random.below(room + 1)
+        segments.write(segments.digest.reply(room: room), count: written)
+        writer.push(chain, written: UInt32(written))
+    }
+}
