@@ -106,7 +106,7 @@ import Testing
             let name = try slab.insert(7)
             names.insert(name)
             let pin = try #require(slab.pin(name))
-            let (first, second) = (pin.record.pointee.pins.retire(), pin.record.pointee.pins.retire())
+            let (first, second) = (pin.header.pointee.pins.retire(), pin.header.pointee.pins.retire())
             #expect(first && !second)
             #expect(slab.pin(name) == nil)
             #expect(slab.unpin(pin))
@@ -115,7 +115,7 @@ import Testing
         #expect(names.count == 1000 && Set(names.map { UInt32(truncatingIfNeeded: $0) }) == [1])
         let last = try slab.insert(7)
         let record = slab.record(at: 1)
-        record.pointee.pins.publish(generation: .max)
+        record.header.pointee.pins.publish(generation: .max)
         slab.recycle(.init(record: record, id: last | 0xffff_ffff << 32))
         #expect(UInt32(truncatingIfNeeded: try slab.insert(7)) == 2)
     }
