@@ -165,9 +165,8 @@ final class Share: @unchecked Sendable {
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = Glibc.readdir(folder) {
-            let name = withUnsafePointer(to: entry.pointee.d_name) {
-                String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
-            }
+            let name = String(
+                cString: (UnsafeRawPointer(entry) + 19).assumingMemoryBound(to: CChar.self))  // d_name
             if name != "." && name != ".." { names.append(name) }
         }
         return names
