@@ -57,6 +57,7 @@ import VirtioFSDevice
         let long = [UInt8](repeating: 0xff, count: 255)
         _ = try share.fs.mkdir(.root, share.name(long), fuse_mkdir_in(mode: 0o755, umask: 0), share.request())
         _ = try share.fs.lookup(.root, share.name(long), share.request())
+        try share.fs.rmdir(.root, share.name(long), share.request())
         #expect(
             errorOf { try share.lookup(String(repeating: "n", count: 256)) }
                 == .fileNameTooLong)
