@@ -34,12 +34,16 @@ import Virtqueue
     }
 
     @Test(
-        "split.avail.barrier-before-suppression-check, split.recv.driver-rechecks: no notification is lost",
+        "split.avail.barrier-before-suppression-check, split.recv.driver-rechecks, packed.supply.driver-event-barrier: no notification is lost",
         arguments: [
             (QueueKind(size: 1, features: .eventIndex), 40_000), (QueueKind(size: 4, features: []), 40_000),
             (QueueKind(size: 8, features: [.indirectDescriptors, .eventIndex]), 100_000),
             (QueueKind(size: 64, features: .indirectDescriptors), 60_000),
             (QueueKind(size: 64, features: .eventIndex), 100_000),
+            (QueueKind(size: 1, features: [.packed, .eventIndex]), 40_000),
+            (QueueKind(size: 5, features: .packed), 40_000),
+            (QueueKind(size: 7, features: [.packed, .indirectDescriptors, .eventIndex]), 120_000),
+            (QueueKind(size: 64, features: [.packed, .eventIndex]), 120_000),
         ])
     func noNotificationIsLost(_ kind: QueueKind, requests: Int) throws {
         var random = Generator(kind.salt ^ 0x7000)
@@ -85,7 +89,7 @@ import Virtqueue
 
     private static func serve(_ queue: TestQueue, _ meeting: Meeting, requests: Int, salt: Int) throws {
         var reader = try AvailableReader(queue.configuration, memory: queue.map)
-        var writer = try UsedWriter(queue.configuration, memory: queue.map)
+        var writer = reader.usedWriter()
         var segments = SegmentList(queueSize: queue.configuration.size)
         var random = Generator(~salt)
         var served = 0

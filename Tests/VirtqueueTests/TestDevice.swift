@@ -10,10 +10,8 @@ struct TestDevice: ~Copyable {
     private var held: [PoppedChain] = []
 
     init(_ queue: TestQueue, salt: Int) throws {
-        let reader = try AvailableReader(queue.configuration, memory: queue.map)
-        let writer = try UsedWriter(queue.configuration, memory: queue.map)
-        self.reader = reader
-        self.writer = writer
+        reader = try AvailableReader(queue.configuration, memory: queue.map)
+        writer = reader.usedWriter()
         random = Generator(~salt)
         segments = SegmentList(queueSize: queue.configuration.size)
     }
