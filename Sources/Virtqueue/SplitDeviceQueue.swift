@@ -18,7 +18,7 @@ public struct SplitAvailableReader: ~Copyable {
 
     public var size: UInt16 { fields.size }
 
-    /// Whether the driver has made anything available that was not popped yet.
+    /// Whether the driver has made nothing available that was not popped yet.
     public var isEmpty: Bool { fields.availableIndex.load() == nextAvailable }
 
     /// The half that returns what this one pops. It goes on where the used ring's own index stands.
