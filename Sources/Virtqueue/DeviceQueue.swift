@@ -1,9 +1,14 @@
 public import GuestMemory
 
-/// The device's consuming half of a virtqueue of either kind. One thread at a time.
-public enum AvailableReader: ~Copyable {
-    case split(SplitAvailableReader)
-    case packed(PackedAvailableReader)
+/// The device's consuming half of a virtqueue of either kind. One thread at a time, but for the walk of a chain that a
+/// thread has popped.
+public struct AvailableReader: ~Copyable, Sendable {
+    private enum Kind: ~Copyable {
+        case split(RingPlace<SplitAvailableReader>)
+        case packed(RingPlace<PackedAvailableReader>)
+    }
+
+    private let kind: Kind
 
     /// Of the kind that ``RingFeatures/packed`` chooses.
     ///
@@ -12,9 +17,9 @@ public enum AvailableReader: ~Copyable {
         _ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16? = nil
     ) throws(RingError) {
         if configuration.features.contains(.packed) {
-            self = .packed(try PackedAvailableReader(configuration, memory: memory, start: start ?? 0x8000))
+            kind = .packed(RingPlace(try PackedAvailableReader(configuration, memory: memory, start: start ?? 0x8000)))
         } else {
-            self = .split(try SplitAvailableReader(configuration, memory: memory, start: start ?? 0))
+            kind = .split(RingPlace(try SplitAvailableReader(configuration, memory: memory, start: start ?? 0)))
         }
     }
 
@@ -23,64 +28,58 @@ public enum AvailableReader: ~Copyable {
     /// - Parameter start: for a packed ring in mid-life, where the next used descriptor goes (``UsedWriter/nextUsed``); a
     ///   split ring holds it itself.
     public func usedWriter(start: UInt16? = nil) -> UsedWriter {
-        switch self {
-        case .split(let ring): .split(ring.usedWriter())
-        case .packed(let ring): .packed(ring.usedWriter(start: start))
+        switch kind {
+        case .split(let ring): UsedWriter(ring.pointer.pointee.usedWriter())
+        case .packed(let ring): UsedWriter(ring.pointer.pointee.usedWriter(start: start))
         }
     }
 
     /// Descriptors in the queue.
     public var size: UInt16 {
-        switch self {
-        case .split(let ring): ring.size
-        case .packed(let ring): ring.size
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.size
+        case .packed(let ring): ring.pointer.pointee.size
         }
     }
 
     /// Where the next chain will be taken from: a free-running index in a split queue (virtio 1.4, 2.7.6), a descriptor
     /// with the wrap counter in bit 15 in a packed one (virtio 1.4, 2.8.1).
     public var nextAvailable: UInt16 {
-        switch self {
-        case .split(let ring): ring.nextAvailable
-        case .packed(let ring): ring.nextAvailable
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.nextAvailable
+        case .packed(let ring): ring.pointer.pointee.nextAvailable
         }
     }
 
     /// Whether the driver has made nothing available that was not popped yet.
     public var isEmpty: Bool {
-        switch self {
-        case .split(let ring): ring.isEmpty
-        case .packed(let ring): ring.isEmpty
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.isEmpty
+        case .packed(let ring): ring.pointer.pointee.isEmpty
         }
     }
 
     /// Takes the next available chain; nothing when there is none.
-    public mutating func pop() throws(RingError) -> PoppedChain? {
-        switch consume self {
-        case .split(var ring):
-            let result = Result { () throws(RingError) in try ring.pop() }
-            self = .split(ring)
-            return try result.get()
-        case .packed(var ring):
-            let result = Result { () throws(RingError) in try ring.pop() }
-            self = .packed(ring)
-            return try result.get()
+    public func pop() throws(RingError) -> PoppedChain? {
+        switch kind {
+        case .split(let ring): try ring.pointer.pointee.pop()
+        case .packed(let ring): try ring.pointer.pointee.pop()
         }
     }
 
     /// Fills `list` with the buffers of a chain that was popped here and not returned yet.
     public func walk(from chain: PoppedChain, into list: inout SegmentList) throws(RingError) {
-        switch self {
-        case .split(let ring): try ring.walk(from: chain, into: &list)
-        case .packed(let ring): try ring.walk(from: chain, into: &list)
+        switch kind {
+        case .split(let ring): try ring.pointer.pointee.walk(from: chain, into: &list)
+        case .packed(let ring): try ring.pointer.pointee.walk(from: chain, into: &list)
         }
     }
 
     /// Asks the driver for no kicks. Only a hint.
     public func suppressKicks() {
-        switch self {
-        case .split(let ring): ring.suppressKicks()
-        case .packed(let ring): ring.suppressKicks()
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.suppressKicks()
+        case .packed(let ring): ring.pointer.pointee.suppressKicks()
         }
     }
 
@@ -89,51 +88,48 @@ public enum AvailableReader: ~Copyable {
     ///
     /// - Returns: whether the ring is empty, so that the caller may sleep.
     public func armKicks() -> Bool {
-        switch self {
-        case .split(let ring): ring.armKicks()
-        case .packed(let ring): ring.armKicks()
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.armKicks()
+        case .packed(let ring): ring.pointer.pointee.armKicks()
         }
     }
 }
 
 /// The device's producing half of a virtqueue of either kind. ``AvailableReader/usedWriter(start:)`` makes it. One thread
 /// at a time, which may be another than the reader's.
-public enum UsedWriter: ~Copyable {
-    case split(SplitUsedWriter)
-    case packed(PackedUsedWriter)
+public struct UsedWriter: ~Copyable, Sendable {
+    private enum Kind: ~Copyable {
+        case split(RingPlace<SplitUsedWriter>)
+        case packed(RingPlace<PackedUsedWriter>)
+    }
+
+    private let kind: Kind
+
+    init(_ writer: consuming SplitUsedWriter) { kind = .split(RingPlace(writer)) }
+    init(_ writer: consuming PackedUsedWriter) { kind = .packed(RingPlace(writer)) }
 
     /// Where the next chain will be returned: a free-running index in a split queue, a descriptor with the wrap counter
     /// in bit 15 in a packed one.
     public var nextUsed: UInt16 {
-        switch self {
-        case .split(let ring): ring.nextUsed
-        case .packed(let ring): ring.nextUsed
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.nextUsed
+        case .packed(let ring): ring.pointer.pointee.nextUsed
         }
     }
 
     /// Returns a chain, with the number of bytes written into it.
-    public mutating func push(_ chain: PoppedChain, written: UInt32) {
-        switch consume self {
-        case .split(var ring):
-            ring.push(chain, written: written)
-            self = .split(ring)
-        case .packed(var ring):
-            ring.push(chain, written: written)
-            self = .packed(ring)
+    public func push(_ chain: PoppedChain, written: UInt32) {
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.push(chain, written: written)
+        case .packed(let ring): ring.pointer.pointee.push(chain, written: written)
         }
     }
 
     /// Whether the driver wants to be told of what was pushed since this was last asked.
-    public mutating func needsInterrupt() -> Bool {
-        switch consume self {
-        case .split(var ring):
-            let result = ring.needsInterrupt()
-            self = .split(ring)
-            return result
-        case .packed(var ring):
-            let result = ring.needsInterrupt()
-            self = .packed(ring)
-            return result
+    public func needsInterrupt() -> Bool {
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.needsInterrupt()
+        case .packed(let ring): ring.pointer.pointee.needsInterrupt()
         }
     }
 }

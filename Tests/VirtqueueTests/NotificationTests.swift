@@ -83,8 +83,8 @@ import Virtqueue
     }
 
     private static func serve(_ queue: TestQueue, _ meeting: Meeting, requests: Int, salt: Int) throws {
-        var reader = try AvailableReader(queue.configuration, memory: queue.map)
-        var writer = reader.usedWriter()
+        let reader = try AvailableReader(queue.configuration, memory: queue.map)
+        let writer = reader.usedWriter()
         var segments = SegmentList(queueSize: queue.configuration.size)
         var random = Generator(~salt)
         var served = 0
