@@ -3,7 +3,7 @@ import GuestMemory
 import Syscalls
 
 /// A chain that a driver has made available to a ``MockDevice``, for a script to answer, well or badly.
-public struct MockChain: Sendable {
+public struct MockChain: @unchecked Sendable {
     /// Its first descriptor.
     public let head: UInt16
     public let queue: MockDeviceQueue

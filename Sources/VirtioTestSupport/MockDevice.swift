@@ -1,4 +1,4 @@
-public import Syscalls
+import Syscalls
 public import Virtio
 public import Virtqueue
 

@@ -1,8 +1,8 @@
 import GuestMemory
 import Synchronization
-public import Syscalls
-public import Virtio
-public import Virtqueue
+import Syscalls
+import Virtio
+import Virtqueue
 
 /// A queue of a ``MockDevice``.
 public final class MockDeviceQueue: @unchecked Sendable {

@@ -2,7 +2,7 @@ public import GuestMemory
 import Syscalls
 public import SystemPackage
 public import Virtio
-public import Virtqueue
+import Virtqueue
 
 /// A driver for tests: it brings any device up step by step, sends it whatever it is told to, right or wrong, and waits
 /// for what comes back no longer than a watchdog allows.
