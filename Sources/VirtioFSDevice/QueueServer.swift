@@ -109,6 +109,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     private var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
+    /// Whether the ring may be looked at: not once it stops, and not once the driver has broken it.
+    private var mayServe: Bool { !isStopping && !broken.load(ordering: .acquiring) }
+
     // MARK: the lead
 
     private func takeLead() -> Bool { lead.compareExchange(expected: 0, desired: 1) }
@@ -125,7 +128,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             repeat {
                 guard serveAvailable(exchange, onLoan: onLoan) else { return false }
             } while !onLoan && pollForMore()
-            guard !isStopping, !broken.load(ordering: .acquiring) else {
+            guard mayServe else {
                 leaveLead()
                 return true
             }
@@ -140,7 +143,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Serves until the ring is empty; false when the lead was lost to another thread.
     private func serveAvailable(_ exchange: Exchange, onLoan: Bool) -> Bool {
-        while !isStopping {
+        while mayServe {
             do throws(RingError) {
                 guard let head = try available.pointee.pop() else { return true }
                 guard serve(head, exchange, as: onLoan ? .onLoan : .leader) else { return false }
@@ -157,11 +160,13 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         guard options.pollNanoseconds > 0 else { return false }
         let deadline = monotonicNanoseconds() &+ options.pollNanoseconds
         repeat {
+            // What is available stays so while the queue stops, or is broken: nobody takes it any more.
+            guard mayServe else { return false }
             for _ in 0..<64 {
                 if !available.pointee.isEmpty { return true }
                 spinHint()
             }
-        } while monotonicNanoseconds() < deadline && !isStopping
+        } while monotonicNanoseconds() < deadline
         return false
     }
 
