@@ -167,7 +167,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sends a whole request that is never answered: FORGET, BATCH_FORGET, INTERRUPT.
     public func post(_ request: [UInt8]) {
-        request.withUnsafeBytes { submitHighPriority($0) }
+        sendHighPriority(request)
     }
 }
 
