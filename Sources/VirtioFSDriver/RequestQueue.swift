@@ -136,16 +136,20 @@ final class RequestQueue: @unchecked Sendable {
         }
     }
 
-    /// Answers a request that no slot holds with EIO.
-    private func refuse(_ request: UnsafeRawBufferPointer, _ call: PendingCall?) {
+    /// Answers a request that no slot holds.
+    private func refuse(_ request: UnsafeRawBufferPointer, _ call: PendingCall?, with error: Errno = .ioError) {
         guard let head = RequestHead(request), Opcode(rawValue: head.opcode)?.hasNoReply != true else { return }
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-        let reply = Reply(id: head.id, opcode: head.opcode, error: .ioError, payload: nothing)
+        let reply = Reply(id: head.id, opcode: head.opcode, error: error, payload: nothing)
         if let call { call.finish(reply) } else { driver.deliver(reply) }
     }
 
-    /// Takes back a request that has not gone out yet; whether there was one of that id.
-    func cancelParked(_ id: RequestID) -> Bool { lock.withLock { state.pointee.parked.remove(id) } }
+    /// Takes back a request that has not gone out yet and answers it EINTR; whether there was one of that id.
+    func interruptParked(_ id: RequestID) -> Bool {
+        guard let parked = lock.withLock({ state.pointee.parked.remove(id) }) else { return false }
+        parked.bytes.withUnsafeBytes { refuse($0, parked.call, with: .interrupted) }
+        return true
+    }
 
     /// Fills a slot with a request and makes it available, under the lock; whether to kick.
     private func send(_ request: UnsafeRawBufferPointer, call: PendingCall?, in slot: Int) -> Bool {
