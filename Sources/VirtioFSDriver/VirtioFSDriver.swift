@@ -104,11 +104,15 @@ public final class VirtioFSDriver: @unchecked Sendable {
     /// The device returned what it does not have, or more than it was given.
     func ringBroke(_ queue: RequestQueue, _ error: RingError) {
         logger.error("the device broke a ring", metadata: ["queue": "\(queue.number)", "error": "\(error)"])
+        // At once: the keeper itself may be waiting for an answer on this queue.
+        queue.fail()
         keeper?.wake()
     }
 
     private func configurationChanged() {
-        if transport.status.contains(.deviceNeedsReset) { keeper?.wake() }
+        guard transport.status.contains(.deviceNeedsReset) else { return }
+        for queue in queues { queue.fail() }
+        keeper?.wake()
     }
 
     /// Gives up what is in flight, resets the device and starts a new session as the old one was
@@ -124,8 +128,9 @@ public final class VirtioFSDriver: @unchecked Sendable {
         for queue in queues { queue.resume() }
     }
 
-    /// Answers EIO to everything from here on.
+    /// Answers EIO to everything from here on (init.driver-sets-failed).
     func giveUp() {
+        transport.setStatus(.failed)
         for queue in queues { queue.die() }
     }
 
