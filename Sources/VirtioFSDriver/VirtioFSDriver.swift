@@ -21,6 +21,8 @@ public final class VirtioFSDriver: @unchecked Sendable {
     let logger: Logger
     private let options: DriverOptions
     private let arena: DriverArena
+    /// What was negotiated first; the arena is laid out for it.
+    private let features: FeatureBits
     /// The hiprio queue, then the request queues.
     private(set) var queues: [RequestQueue] = []
     /// Where replies go that no ``PendingCall`` waits for. Set before the first such request.
@@ -37,6 +39,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
         self.logger = logger
         let probe = try Self.negotiate(transport, options)
         tag = probe.tag
+        features = probe.features
         requestQueueCount = probe.requestQueueCount
         do throws(Errno) {
             arena = try DriverArena(
@@ -45,11 +48,16 @@ public final class VirtioFSDriver: @unchecked Sendable {
             throw .system(error)
         }
         largestRequest = arena.requestLayout.largestRequest
-        for number in arena.queues.indices {
-            let ring = try setUp(number)
-            queues.append(arena.makeQueue(number, ring: ring, driver: self))
+        do throws(DriverError) {
+            for number in arena.queues.indices {
+                let ring = try setUp(number)
+                queues.append(arena.makeQueue(number, ring: ring, driver: self))
+            }
+            try start()
+        } catch {
+            transport.setStatus(.failed)
+            throw error
         }
-        try start()
         keeper = SessionKeeper(driver: self)
         transport.onConfigurationChange { [weak self] in self?.configurationChanged() }
     }
@@ -121,7 +129,8 @@ public final class VirtioFSDriver: @unchecked Sendable {
         for queue in queues { queue.fail() }
         transport.reset()
         ledger.clear()
-        _ = try Self.negotiate(transport, options)
+        let probe = try Self.negotiate(transport, options)
+        guard probe.features == features else { throw .features(offered: probe.features) }
         for queue in queues { queue.restart(try setUp(queue.number)) }
         try start()
         try openSessionAgain()
