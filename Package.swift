@@ -73,6 +73,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "HostDirectoryTests",
+            dependencies: ["HostDirectory", "VirtioFSDevice", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
+        .testTarget(
             name: "GuestMemoryTests", dependencies: ["GuestMemory", "Syscalls", systemPackage], swiftSettings: strict),
         .testTarget(
             name: "VirtqueueTests", dependencies: ["Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage],
@@ -95,5 +99,6 @@ let package = Package(
                 "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
+        .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
 )

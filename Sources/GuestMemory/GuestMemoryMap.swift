@@ -12,7 +12,7 @@ public final class GuestMemoryMap: @unchecked Sendable {
     public let regions: [GuestRegion]
     private let windows: UnsafeMutableBufferPointer<Window>
 
-    /// Nothing where two regions overlap or one reaches past the end of the address space.
+    /// Nothing where two regions overlap or one reaches up to the end of the address space.
     public init?(regions: [GuestRegion]) {
         let sorted = regions.sorted { $0.start < $1.start }
         var end: UInt64 = 0

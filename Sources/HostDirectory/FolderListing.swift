@@ -6,8 +6,26 @@ import SystemPackage
 struct FolderListing: ~Copyable {
     /// Held while entries are read, getdents64(2) included: the position belongs to the descriptor. Whoever waits here
     /// waits for another request of the same handle.
-    let lock = Lock()
-    var entries = Entries()
+    private let lock = Lock()
+    /// What the lock guards.
+    private let entries: UnsafeMutablePointer<Entries>
+
+    init() {
+        entries = .allocate(capacity: 1)
+        entries.initialize(to: Entries())
+    }
+
+    deinit {
+        entries.deinitialize(count: 1)
+        entries.deallocate()
+    }
+
+    /// Runs `body` with the lock held.
+    func withEntries(_ body: (UnsafeMutablePointer<Entries>) throws(Errno) -> Void) throws(Errno) {
+        lock.lock()
+        defer { lock.unlock() }
+        try body(entries)
+    }
 
     /// An entry as getdents64(2) returned it, valid until the next one is asked for.
     struct Entry {

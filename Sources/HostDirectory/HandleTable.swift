@@ -61,7 +61,7 @@ final class HandleTable: Sendable {
     }
 
     private func retire(_ pin: Pin) -> Bool {
-        guard pin.record.pointee.pins.retire() else { return false }
+        guard pin.header.pointee.pins.retire() else { return false }
         open.wrappingSubtract(1, ordering: .relaxed)
         return true
     }
@@ -78,7 +78,7 @@ final class HandleTable: Sendable {
 
 extension Slab<OpenFile>.Pin {
     /// Whether the file's system can say that bytes are not in memory (`RWF_NOWAIT`): yes, until it is seen not to.
-    var canTellWhatIsInMemory: Bool { record.pointee.word.load(ordering: .relaxed) == 0 }
+    var canTellWhatIsInMemory: Bool { header.pointee.word.load(ordering: .relaxed) == 0 }
 
-    func cannotTellWhatIsInMemory() { record.pointee.word.store(1, ordering: .relaxed) }
+    func cannotTellWhatIsInMemory() { header.pointee.word.store(1, ordering: .relaxed) }
 }

@@ -45,10 +45,9 @@ extension HostDirectory {
         try withNode(node) { _, inode throws(Errno) in
             try withHandle(arguments.fh, of: node, .folder) { file throws(Errno) in
                 let folder = Folder(
-                    descriptor: file.payload.descriptor, inode: inode, isRoot: node == .root,
-                    listing: file.payload.listing!)
-                try folder.listing.pointee.lock.withLock { () throws(Errno) in
-                    try list(folder, from: Int64(offset), plus: plus, into: &writer)
+                    descriptor: file.payload.descriptor, inode: inode, isRoot: node == .root)
+                try file.payload.listing?.pointee.withEntries { entries throws(Errno) in
+                    try list(folder, entries, from: Int64(offset), plus: plus, into: &writer)
                 }
             }
         }
@@ -58,23 +57,23 @@ extension HostDirectory {
         let descriptor: FileDescriptor
         let inode: Inode
         let isRoot: Bool
-        let listing: UnsafeMutablePointer<FolderListing>
     }
 
     /// Appends entries until no more fit. An error behind the first entry is kept for the next call.
     private func list(
-        _ folder: Folder, from cookie: Int64, plus: Bool, into writer: inout DirectoryEntryWriter
+        _ folder: Folder, _ entries: UnsafeMutablePointer<FolderListing.Entries>, from cookie: Int64, plus: Bool,
+        into writer: inout DirectoryEntryWriter
     ) throws(Errno) {
         do throws(Errno) {
-            try folder.listing.pointee.entries.seek(to: cookie, folder.descriptor)
-            while let entry = try folder.listing.pointee.entries.peek(folder.descriptor) {
+            try entries.pointee.seek(to: cookie, folder.descriptor)
+            while let entry = try entries.pointee.peek(folder.descriptor) {
                 guard writer.fits(nameCount: entry.nameCount, plus: plus) else {
                     // Nothing at all would mean the end of the folder.
                     if writer.count == 0 { throw .invalidArgument }
                     return
                 }
                 append(entry, of: folder, plus: plus, into: &writer)
-                folder.listing.pointee.entries.take(entry)
+                entries.pointee.take(entry)
             }
         } catch {
             if writer.count == 0 { throw error }

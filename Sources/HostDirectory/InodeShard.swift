@@ -3,12 +3,32 @@ import Syscalls
 
 /// A part of the inodes by key: lists of places in a slab, linked through the records themselves.
 struct InodeShard: ~Copyable {
-    typealias Record = UnsafeMutablePointer<Slab<Inode>.Record>
+    typealias Record = Slab<Inode>.Record
 
-    let lock = Lock()
-    var map = Map()
+    private let lock = Lock()
+    /// What the lock guards. In memory of its own, so that to change it is not to change the lock's neighbour.
+    private let map: UnsafeMutablePointer<Map>
 
-    /// To be used with the shard's lock held.
+    init() {
+        map = .allocate(capacity: 1)
+        map.initialize(to: Map())
+    }
+
+    deinit {
+        map.deinitialize(count: 1)
+        map.deallocate()
+    }
+
+    /// Runs `body` with the lock held. It must not make a call that can block.
+    @inline(__always)
+    func withMap<Result, Failure: Error>(
+        _ body: (UnsafeMutablePointer<Map>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return try body(map)
+    }
+
     struct Map: ~Copyable {
         private var buckets: UnsafeMutablePointer<UInt32>
         /// A power of two.
@@ -32,8 +52,8 @@ struct InodeShard: ~Copyable {
             var index = bucket(of: key).pointee
             while index != 0 {
                 let record = slab.record(at: index)
-                if record.pointee.payload.key == key { return (index, record) }
-                index = record.pointee.next
+                if record.payload.pointee.key == key { return (index, record) }
+                index = record.next
             }
             return nil
         }
@@ -45,21 +65,21 @@ struct InodeShard: ~Copyable {
         }
 
         private func push(_ record: Record, at index: UInt32) {
-            let bucket = bucket(of: record.pointee.payload.key)
-            record.pointee.next = bucket.pointee
+            let bucket = bucket(of: record.payload.pointee.key)
+            record.next = bucket.pointee
             bucket.pointee = index
         }
 
         mutating func unlink(_ record: Record, at index: UInt32, in slab: Slab<Inode>) {
-            let bucket = bucket(of: record.pointee.payload.key)
+            let bucket = bucket(of: record.payload.pointee.key)
             count -= 1
             guard bucket.pointee != index else {
-                bucket.pointee = record.pointee.next
+                bucket.pointee = record.next
                 return
             }
             var previous = slab.record(at: bucket.pointee)
-            while previous.pointee.next != index { previous = slab.record(at: previous.pointee.next) }
-            previous.pointee.next = record.pointee.next
+            while previous.next != index { previous = slab.record(at: previous.next) }
+            previous.next = record.next
         }
 
         /// Empties the map: what was in it, each pinned, with no lookup left.
@@ -72,8 +92,8 @@ struct InodeShard: ~Copyable {
                 while index != 0 {
                     let record = slab.record(at: index)
                     if let pin = slab.pin(at: index) { removed.append(pin) }
-                    record.pointee.word.store(0, ordering: .relaxed)
-                    index = record.pointee.next
+                    record.header.pointee.word.store(0, ordering: .relaxed)
+                    index = record.next
                 }
             }
             (count, lookups) = (0, 0)
@@ -89,7 +109,7 @@ struct InodeShard: ~Copyable {
                 var index = old[bucket]
                 while index != 0 {
                     let record = slab.record(at: index)
-                    let next = record.pointee.next
+                    let next = record.next
                     push(record, at: index)
                     index = next
                 }

@@ -32,7 +32,7 @@ final class InodeTable: @unchecked Sendable {
 
     deinit {
         removeAll()
-        slab.record(at: 1).pointee.payload.descriptor.closeOwned()
+        slab.record(at: 1).payload.pointee.descriptor.closeOwned()
         shards.deinitialize(count: Self.shardCount)
         shards.deallocate()
     }
@@ -45,7 +45,7 @@ final class InodeTable: @unchecked Sendable {
     private func sum(_ value: (borrowing InodeShard.Map) -> UInt64) -> Int {
         var total: UInt64 = 0
         for index in 0..<Self.shardCount {
-            shards[index].lock.withLock { total &+= value(shards[index].map) }
+            shards[index].withMap { total &+= value($0.pointee) }
         }
         return Int(truncatingIfNeeded: total)
     }
@@ -82,73 +82,65 @@ final class InodeTable: @unchecked Sendable {
     /// The key was read from a name, without holding the file. If the table held it all that time, its inode number can't
     /// have passed to another file meanwhile. If not, nobody can say, and the caller has to hold the file first.
     func retain(_ key: InodeKey, knownSince time: UInt64) -> NodeID? {
-        let shard = shard(of: key)
-        return shard.pointee.lock.withLock {
-            guard let (index, record) = shard.pointee.map.find(key, in: slab) else { return nil }
-            guard record.pointee.payload.birth <= time else { return nil }
-            return count(index, record, in: shard)
+        shard(of: key).pointee.withMap { map in
+            guard let (index, record) = map.pointee.find(key, in: slab) else { return nil }
+            guard record.payload.pointee.birth <= time else { return nil }
+            return count(record, at: index, in: map)
         }
     }
 
     /// Whether a file is known right now.
     func contains(_ key: InodeKey) -> Bool {
-        let shard = shard(of: key)
-        return shard.pointee.lock.withLock { shard.pointee.map.find(key, in: slab) != nil }
+        shard(of: key).pointee.withMap { map in map.pointee.find(key, in: slab) != nil }
     }
 
     private func count(
-        _ index: UInt32, _ record: InodeShard.Record, in shard: UnsafeMutablePointer<InodeShard>
+        _ record: Slab<Inode>.Record, at index: UInt32, in map: UnsafeMutablePointer<InodeShard.Map>
     ) -> NodeID {
-        record.pointee.word.wrappingAdd(1, ordering: .relaxed)
-        shard.pointee.map.lookups &+= 1
-        return NodeID(rawValue: UInt64(record.pointee.pins.generation) << 32 | UInt64(index))
+        record.header.pointee.word.wrappingAdd(1, ordering: .relaxed)
+        map.pointee.lookups &+= 1
+        return NodeID(rawValue: UInt64(record.header.pointee.pins.generation) << 32 | UInt64(index))
     }
 
     /// Counts a lookup of the file that `descriptor` holds, and takes the descriptor over.
     func adopt(_ descriptor: consuming OwnedDescriptor, _ status: borrowing statx) throws(Errno) -> NodeID {
         let key = InodeKey(status)
-        let shard = shard(of: key)
-        shard.pointee.lock.lock()
-        if let (index, record) = shard.pointee.map.find(key, in: slab) {
-            let node = count(index, record, in: shard)
-            shard.pointee.lock.unlock()
-            return node  // the descriptor is one too many and closed here
-        }
-        defer { shard.pointee.lock.unlock() }
         let birth = births.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue
-        let inode = Inode(key: key, birth: birth, descriptor: descriptor.descriptor, mode: status.stx_mode)
-        let name = try slab.insert(inode, word: 1) { record, index in
-            shard.pointee.map.link(record, at: index, in: slab)
-            shard.pointee.map.lookups &+= 1
+        let new = Inode(key: key, birth: birth, descriptor: descriptor.descriptor, mode: status.stx_mode)
+        let (node, isNew) = try shard(of: key).pointee.withMap { map throws(Errno) in
+            if let (index, record) = map.pointee.find(key, in: slab) {
+                return (count(record, at: index, in: map), false)
+            }
+            let name = try slab.insert(new, word: 1) { record, index in map.pointee.link(record, at: index, in: slab) }
+            map.pointee.lookups &+= 1
+            return (NodeID(rawValue: name), true)
         }
-        _ = descriptor.release()
-        return NodeID(rawValue: name)
+        if isNew { _ = descriptor.release() }  // if not, it is one too many and closed here
+        return node
     }
 
     /// Takes back `count` lookups, or as many as there are.
     func forget(_ node: NodeID, count: UInt64) {
         guard node != .root, let pin = slab.pin(node.rawValue) else { return }
         defer { unpin(pin) }
-        let shard = shard(of: pin.payload.key)
-        shard.pointee.lock.withLock {
-            let lookups = pin.record.pointee.word.load(ordering: .relaxed)
+        shard(of: pin.payload.key).pointee.withMap { map in
+            let lookups = pin.header.pointee.word.load(ordering: .relaxed)
             guard lookups > 0 else { return }  // somebody else was faster
             let taken = min(lookups, count)
-            pin.record.pointee.word.store(lookups - taken, ordering: .relaxed)
-            shard.pointee.map.lookups &-= taken
+            pin.header.pointee.word.store(lookups - taken, ordering: .relaxed)
+            map.pointee.lookups &-= taken
             guard taken == lookups else { return }
-            shard.pointee.map.unlink(pin.record, at: pin.index, in: slab)
-            _ = pin.record.pointee.pins.retire()
+            map.pointee.unlink(pin.record, at: pin.index, in: slab)
+            _ = pin.header.pointee.pins.retire()
         }
     }
 
     /// Forgets all but the root. What is in use is closed when it no longer is.
     func removeAll() {
         for index in 0..<Self.shardCount {
-            let shard = shards + index
-            let removed = shard.pointee.lock.withLock {
-                let pins = shard.pointee.map.removeAll(in: slab)
-                for pin in pins { _ = pin.record.pointee.pins.retire() }
+            let removed = shards[index].withMap { map in
+                let pins = map.pointee.removeAll(in: slab)
+                for pin in pins { _ = pin.header.pointee.pins.retire() }
                 return pins
             }
             removed.forEach(unpin)

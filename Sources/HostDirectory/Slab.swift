@@ -10,26 +10,48 @@ import SystemPackage
 /// `@unchecked Sendable`: what is shared is atomic, or guarded by `lock`, or belongs to one thread by the rules of
 /// ``PinWord``.
 final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
-    struct Record: ~Copyable {
+    /// What threads share of a record, all of it atomic: nothing here is ever modified in the eyes of the language.
+    struct Header: ~Copyable {
         let pins = PinWord()
         /// Belongs to the slab's owner, who may change it while the record is pinned, unlike the payload.
         let word = Atomic<UInt64>(0)
         /// A link in a list of places: the owner's while the record is alive, the free list's when it is not.
-        var next: UInt32 = 0
+        let next = Atomic<UInt32>(0)
+    }
+
+    /// Where a record is: its header and behind that its payload, in one cache line if they are small enough.
+    struct Record {
+        fileprivate static var payloadOffset: Int {
+            let alignment = MemoryLayout<Payload>.alignment
+            return (MemoryLayout<Header>.size + alignment - 1) & ~(alignment - 1)
+        }
+
+        let base: UnsafeMutableRawPointer
+
+        @inline(__always) var header: UnsafeMutablePointer<Header> { base.assumingMemoryBound(to: Header.self) }
         /// Constant while the record is alive or pinned.
-        var payload: Payload
+        @inline(__always) var payload: UnsafeMutablePointer<Payload> {
+            (base + Self.payloadOffset).assumingMemoryBound(to: Payload.self)
+        }
+
+        /// The link; see ``Header``.
+        var next: UInt32 {
+            get { header.pointee.next.load(ordering: .relaxed) }
+            nonmutating set { header.pointee.next.store(newValue, ordering: .relaxed) }
+        }
     }
 
     /// A record that stays what it is until it is given to ``unpin(_:)``.
     struct Pin {
-        let record: UnsafeMutablePointer<Record>
+        let record: Record
         let id: UInt64
 
-        @inline(__always) var payload: Payload { record.pointee.payload }
+        @inline(__always) var payload: Payload { record.payload.pointee }
+        @inline(__always) var header: UnsafeMutablePointer<Header> { record.header }
         var index: UInt32 { UInt32(truncatingIfNeeded: id) }
     }
 
-    private typealias Segment = UnsafeMutablePointer<Record>
+    private typealias Segment = UnsafeMutableRawPointer
     /// Segment `n` has `firstSegment << n` records: so many segments hold every place that 32 bits can name.
     private static var firstSegment: UInt64 { 1024 }
     private static var segmentCount: Int { 22 }
@@ -55,16 +77,17 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// Bytes that one record takes.
-    static var recordSize: Int { MemoryLayout<Record>.stride }
+    static var recordSize: Int { (Record.payloadOffset + MemoryLayout<Payload>.size + 63) & ~63 }
 
     /// The first place that was never used.
     var end: UInt32 { limit.load(ordering: .acquiring) }
 
     /// The record at a place below ``end``.
     @inline(__always)
-    func record(at index: UInt32) -> UnsafeMutablePointer<Record> {
+    func record(at index: UInt32) -> Record {
         let (segment, offset) = Self.locate(index)
-        return segments[segment].load(ordering: .acquiring).unsafelyUnwrapped + offset
+        let base = segments[segment].load(ordering: .acquiring).unsafelyUnwrapped
+        return Record(base: base + offset &* Self.recordSize)
     }
 
     @inline(__always)
@@ -80,33 +103,33 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
         let index = UInt32(truncatingIfNeeded: id)
         guard index != 0, index < end else { return nil }
         let record = record(at: index)
-        return record.pointee.pins.pin(generation: UInt32(truncatingIfNeeded: id >> 32))
+        return record.header.pointee.pins.pin(generation: UInt32(truncatingIfNeeded: id >> 32))
             ? Pin(record: record, id: id) : nil
     }
 
     /// Whatever is alive at a place below ``end``.
     func pin(at index: UInt32) -> Pin? {
-        pin(UInt64(record(at: index).pointee.pins.generation) << 32 | UInt64(index))
+        pin(UInt64(record(at: index).header.pointee.pins.generation) << 32 | UInt64(index))
     }
 
     /// Lets go. True when the record is now the caller's to clean up and ``recycle(_:)``.
     @inline(__always)
-    func unpin(_ pin: Pin) -> Bool { pin.record.pointee.pins.unpin() }
+    func unpin(_ pin: Pin) -> Bool { pin.header.pointee.pins.unpin() }
 
     /// Makes a record; its name. `prepare` sees it before anybody else can.
     ///
     /// - Throws: ENFILE when there are no places left.
     func insert(
         _ payload: Payload, word: UInt64 = 0, generation first: UInt32 = 1,
-        prepare: (UnsafeMutablePointer<Record>, UInt32) -> Void = { _, _ in }
+        prepare: (Record, UInt32) -> Void = { _, _ in }
     ) throws(Errno) -> UInt64 {
-        let (index, isNew) = try takePlace(payload)
+        let (index, isNew) = try takePlace()
         let record = record(at: index)
-        let generation = isNew ? first : record.pointee.pins.generation + 1
-        record.pointee.payload = payload
-        record.pointee.word.store(word, ordering: .relaxed)
+        let generation = isNew ? first : record.header.pointee.pins.generation + 1
+        record.payload.initialize(to: payload)
+        record.header.pointee.word.store(word, ordering: .relaxed)
         prepare(record, index)
-        record.pointee.pins.publish(generation: generation)
+        record.header.pointee.pins.publish(generation: generation)
         return UInt64(generation) << 32 | UInt64(index)
     }
 
@@ -114,23 +137,23 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
     func recycle(_ pin: Pin) {
         guard pin.id >> 32 < UInt64(UInt32.max) else { return }
         lock.withLock {
-            pin.record.pointee.next = firstFree
+            pin.record.next = firstFree
             firstFree = pin.index
         }
     }
 
-    private func takePlace(_ payload: Payload) throws(Errno) -> (index: UInt32, isNew: Bool) {
+    private func takePlace() throws(Errno) -> (index: UInt32, isNew: Bool) {
         lock.lock()
         defer { lock.unlock() }
         if firstFree != 0 {
             let index = firstFree
-            firstFree = record(at: index).pointee.next
+            firstFree = record(at: index).next
             return (index, false)
         }
         let index = limit.load(ordering: .relaxed)
         guard index < Self.largestPlace else { throw .tooManyOpenFilesInSystem }
         addSegment(for: index)
-        record(at: index).initialize(to: Record(payload: payload))
+        record(at: index).header.initialize(to: Header())
         limit.store(index + 1, ordering: .releasing)
         return (index, true)
     }
@@ -139,7 +162,8 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
         let (segment, _) = Self.locate(index)
         guard segments[segment].load(ordering: .relaxed) == nil else { return }
         // The pages of a large allocation cost nothing until a record touches them.
-        let records = Segment.allocate(capacity: Int(Self.firstSegment) << segment)
+        let records = Segment.allocate(
+            byteCount: Self.recordSize * (Int(Self.firstSegment) << segment), alignment: 64)
         segments[segment].store(records, ordering: .releasing)
     }
 }

@@ -6,7 +6,7 @@ import Syscalls
 enum LibfuseLog {
     private final class Kept: @unchecked Sendable {
         let lock = Lock()
-        var message: String?
+        var text = ""
     }
 
     private static let kept = Kept()
@@ -20,15 +20,16 @@ enum LibfuseLog {
         var buffer = [CChar](repeating: 0, count: 512)
         vsnprintf(&buffer, buffer.count, format, arguments)
         let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-        let text = String(decoding: bytes, as: UTF8.self).split(separator: "\n").joined(separator: "; ")
-        kept.lock.withLock { if kept.message == nil { kept.message = text } }
+        let text = String(decoding: bytes, as: UTF8.self)
+        // A message can come in several pieces.
+        kept.lock.withLock { kept.text += text }
     }
 
     /// The first message since this was last called: the cause, of which later ones are consequences.
     static func takeMessage() -> String? {
         kept.lock.withLock {
-            defer { kept.message = nil }
-            return kept.message
+            defer { kept.text = "" }
+            return kept.text.split(separator: "\n").first.map(String.init)
         }
     }
 }

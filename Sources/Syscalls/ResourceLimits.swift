@@ -2,14 +2,28 @@ import Glibc
 
 /// The process's own limits (getrlimit(2)).
 public enum ResourceLimits {
-    /// Raises the number of open files as far as this process may; the limit then in force.
+    /// Raises the number of open files as far as this process may: with the privilege (CAP_SYS_RESOURCE) to what the
+    /// kernel allows any process (`fs.nr_open`), else to the hard limit. The limit then in force.
     @discardableResult
     public static func raiseOpenFiles() -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
-        limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        guard getrlimit(resource, &limit) == 0 else { return 1024 }
+        let wanted = max(largestOpenFiles(), limit.rlim_max)
+        var raised = rlimit(rlim_cur: wanted, rlim_max: wanted)
+        if setrlimit(resource, &raised) != 0 {
+            limit.rlim_cur = limit.rlim_max
+            _ = setrlimit(resource, &limit)
+        }
+        _ = getrlimit(resource, &limit)
         return Int(clamping: limit.rlim_cur)
+    }
+
+    private static func largestOpenFiles() -> rlim_t {
+        guard let file = fopen("/proc/sys/fs/nr_open", "re") else { return 0 }
+        defer { fclose(file) }
+        var text = [CChar](repeating: 0, count: 32)
+        guard fgets(&text, Int32(text.count), file) != nil else { return 0 }
+        return rlim_t(strtoull(text, nil, 10))
     }
 }

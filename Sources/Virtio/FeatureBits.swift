@@ -24,6 +24,7 @@ public struct FeatureBits: OptionSet, Hashable, Sendable {
         var features: RingFeatures = []
         if contains(.indirectDescriptors) { features.insert(.indirectDescriptors) }
         if contains(.eventIndex) { features.insert(.eventIndex) }
+        if contains(.packedRing) { features.insert(.packed) }
         return features
     }
 }

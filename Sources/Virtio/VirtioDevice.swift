@@ -22,7 +22,7 @@ public protocol VirtioDevice: AnyObject, Sendable {
 
     /// Stops to serve a queue and waits until none of its chains is in the device's hands.
     ///
-    /// - Returns: the index of the next available entry, where the queue would go on.
+    /// - Returns: where the queue would go on: ``Virtqueue/AvailableReader/nextAvailable``.
     @discardableResult
     func stopQueue(_ number: Int) -> UInt16
 
@@ -34,8 +34,8 @@ public protocol VirtioDevice: AnyObject, Sendable {
 public struct QueueActivation: ~Copyable, Sendable {
     public let configuration: QueueConfiguration
     public let memory: GuestMemoryMap
-    /// The entry of the available ring to start with; zero for a new queue.
-    public let start: UInt16
+    /// Where a queue in mid-life goes on; nothing for a new one. See ``Virtqueue/AvailableReader/nextAvailable``.
+    public let start: UInt16?
     /// Where the driver kicks. A transport that has the driver's own eventfd passes that on; otherwise a new one.
     public let kick: EventDescriptor
     /// Tells the driver that the device has returned something (a used buffer notification).
@@ -44,7 +44,7 @@ public struct QueueActivation: ~Copyable, Sendable {
     public let broken: @Sendable (RingError) -> Void
 
     public init(
-        configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0,
+        configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16? = nil,
         kick: consuming EventDescriptor, interrupt: @escaping @Sendable () -> Void,
         broken: @escaping @Sendable (RingError) -> Void
     ) {

@@ -22,18 +22,18 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let reportBroken: @Sendable (RingError) -> Void
 
     /// Only the leader touches it.
-    private let available: UnsafeMutablePointer<SplitAvailableReader>
+    private let available: AvailableReader
     /// Guarded by `usedLock`.
-    private let used: UnsafeMutablePointer<SplitUsedWriter>
+    private let used: UsedWriter
     private let usedLock = Lock()
     /// 1 while a thread leads.
     private let lead = ParkingWord(0)
     /// What a lending thread serves with; belongs to the leader.
     private let lentExchange: Exchange
 
-    /// Heads of chains that a lending thread could not finish, and the threads; guarded by `stateLock`.
+    /// Chains that a lending thread could not finish, and the threads; guarded by `stateLock`.
     private let stateLock = Lock()
-    private var putAside: [UInt16] = []
+    private var putAside: [PoppedChain] = []
     private var workers: [OSThread] = []
     private var parkedWorkers = 0
     /// Counts the calls for a new worker on duty that parked ones have not answered yet.
@@ -54,13 +54,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         interrupt = activation.interrupt
         reportBroken = activation.broken
         let size = activation.configuration.size
-        let reader = try SplitAvailableReader(
+        available = try AvailableReader(
             activation.configuration, memory: activation.memory, start: activation.start)
-        let writer = try SplitUsedWriter(activation.configuration, memory: activation.memory)
-        available = .allocate(capacity: 1)
-        available.initialize(to: reader)
-        used = .allocate(capacity: 1)
-        used.initialize(to: writer)
+        used = available.usedWriter()
         lentExchange = Exchange(queueSize: size)
         putAside.reserveCapacity(Int(size))
         let kick = activation.takeKick()
@@ -70,13 +66,6 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         }
         doorbell = Doorbell(event: kick, serve: lending)
         startWorker(size: size)
-    }
-
-    deinit {
-        available.deinitialize(count: 1)
-        available.deallocate()
-        used.deinitialize(count: 1)
-        used.deallocate()
     }
 
     // MARK: starting and stopping
@@ -104,7 +93,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         }
         // A lending thread may still lead; it leaves when it sees `stopping`. The lead is then kept for ever.
         while !takeLead() { lead.park(while: 1, nanoseconds: 1_000_000) }
-        return available.pointee.nextAvailable
+        return available.nextAvailable
     }
 
     private var isStopping: Bool { stopping.load(ordering: .acquiring) }
@@ -124,7 +113,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// - Returns: false when an operation blocked on the way, and somebody else has lead and duty now.
     private func leadUntilEmpty(_ exchange: Exchange, onLoan: Bool) -> Bool {
         while true {
-            available.pointee.suppressKicks()
+            available.suppressKicks()
             repeat {
                 guard serveAvailable(exchange, onLoan: onLoan) else { return false }
             } while !onLoan && pollForMore()
@@ -132,12 +121,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
                 leaveLead()
                 return true
             }
-            guard available.pointee.armKicks() else { continue }
+            guard available.armKicks() else { continue }
             leaveLead()
             // A kick may have come between arming and leaving, and its thread have found the lead taken. So look once
             // more now that it can be taken; the fence pairs with the one in the driver's needsKick.
             fullFence()
-            if available.pointee.isEmpty || !takeLead() { return true }
+            if available.isEmpty || !takeLead() { return true }
         }
     }
 
@@ -145,8 +134,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private func serveAvailable(_ exchange: Exchange, onLoan: Bool) -> Bool {
         while mayServe {
             do throws(RingError) {
-                guard let head = try available.pointee.pop() else { return true }
-                guard serve(head, exchange, as: onLoan ? .onLoan : .leader) else { return false }
+                guard let chain = try available.pop() else { return true }
+                guard serve(chain, exchange, as: onLoan ? .onLoan : .leader) else { return false }
             } catch {
                 breakRing(error)
                 return true
@@ -163,7 +152,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             // What is available stays so while the queue stops, or is broken: nobody takes it any more.
             guard mayServe else { return false }
             for _ in 0..<64 {
-                if !available.pointee.isEmpty { return true }
+                if !available.isEmpty { return true }
                 spinHint()
             }
         } while monotonicNanoseconds() < deadline
@@ -172,13 +161,13 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     // MARK: one chain
 
-    /// Serves the chain that starts at `head` and returns it to the driver.
+    /// Serves a chain and returns it to the driver.
     ///
     /// - Returns: false when the thread has given its lead away meanwhile.
-    private func serve(_ head: UInt16, _ exchange: Exchange, as role: Request.Role) -> Bool {
+    private func serve(_ chain: PoppedChain, _ exchange: Exchange, as role: Request.Role) -> Bool {
         let request = exchange.request
         do throws(RingError) {
-            try available.pointee.walk(from: head, into: &exchange.segments)
+            try available.walk(from: chain, into: &exchange.segments)
         } catch {
             breakRing(error)
             return true
@@ -187,18 +176,18 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         request.role = role
         request.hasBlocked = false
         do throws(Restart) {
-            finish(head, written: try session.serve(exchange))
+            finish(chain, written: try session.serve(exchange))
         } catch {
-            stateLock.withLock { putAside.append(head) }
+            stateLock.withLock { putAside.append(chain) }
             doorbell.wake()
         }
         return !request.hasBlocked
     }
 
-    private func finish(_ head: UInt16, written: UInt32) {
+    private func finish(_ chain: PoppedChain, written: UInt32) {
         let wanted = usedLock.withLock {
-            used.pointee.push(head: head, written: written)
-            return used.pointee.needsInterrupt()
+            used.push(chain, written: written)
+            return used.needsInterrupt()
         }
         if wanted { interrupt() }
     }
@@ -232,8 +221,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Serves what lending threads have left; false when this thread blocked and gave its duty away.
     private func servePutAside(_ exchange: Exchange) -> Bool {
-        while let head = stateLock.withLock({ putAside.popLast() }) {
-            guard serve(head, exchange, as: .worker) else { return false }
+        while let chain = stateLock.withLock({ putAside.popLast() }) {
+            guard serve(chain, exchange, as: .worker) else { return false }
         }
         return true
     }
@@ -272,7 +261,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             dutyCalls.add(1)
             dutyCalls.wake()
         } else {
-            startWorker(size: available.pointee.size)
+            startWorker(size: available.size)
         }
     }
 

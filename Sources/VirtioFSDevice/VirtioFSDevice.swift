@@ -21,7 +21,7 @@ public final class VirtioFSDevice<Files: FileSystem>: VirtioDevice, @unchecked S
 
     public var deviceID: UInt32 { UInt32(VIRTIO_ID_FS) }
 
-    public var features: FeatureBits { [.version1, .indirectDescriptors, .eventIndex] }
+    public var features: FeatureBits { [.version1, .indirectDescriptors, .eventIndex, .packedRing] }
 
     /// The hiprio queue, then the request queues (virtio 1.4, 5.11.2).
     public var queueSizes: [UInt16] {

@@ -37,7 +37,7 @@ struct DriverArena {
         var laidOut: [Queue] = []
         for (number, size) in queueSizes.enumerated() {
             let layout = number == 0 ? hiprioLayout : requestLayout
-            let ringSize = (SplitLayout(size: size).contiguous.total + Self.pageSize - 1) & ~(Self.pageSize - 1)
+            let ringSize = (QueueLayout(size: size, features: features.ringFeatures).total + Self.pageSize - 1) & ~(Self.pageSize - 1)
             let slotCount = indirect ? Int(size) : max(1, Int(size) / Self.largestChain)
             laidOut.append(
                 Queue(
@@ -55,14 +55,14 @@ struct DriverArena {
     /// Zeroes a queue's ring and says where it is.
     func prepareRing(_ number: Int) -> QueueConfiguration {
         let queue = queues[number]
-        let parts = SplitLayout(size: queue.size).contiguous
+        let parts = QueueLayout(size: queue.size, features: features.ringFeatures)
         region.pointer(at: queue.ring).initializeMemory(as: UInt8.self, repeating: 0, count: parts.total)
         return QueueConfiguration(
-            size: queue.size, descriptorArea: queue.ring, driverArea: queue.ring + UInt64(parts.available),
-            deviceArea: queue.ring + UInt64(parts.used), features: features.ringFeatures)
+            size: queue.size, descriptorArea: queue.ring, driverArea: queue.ring + UInt64(parts.driverOffset),
+            deviceArea: queue.ring + UInt64(parts.deviceOffset), features: features.ringFeatures)
     }
 
-    func makeQueue(_ number: Int, ring: consuming SplitDriverQueue, driver: VirtioFSDriver) -> RequestQueue {
+    func makeQueue(_ number: Int, ring: consuming DriverQueue, driver: VirtioFSDriver) -> RequestQueue {
         let queue = queues[number]
         return RequestQueue(
             number: number, ring: ring, slotCount: queue.slotCount, layout: queue.layout, region: region,

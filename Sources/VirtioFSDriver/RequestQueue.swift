@@ -21,7 +21,7 @@ final class RequestQueue: @unchecked Sendable {
 
     /// All that changes, behind one pointer and one lock, which is never held across a system call.
     private struct State: ~Copyable {
-        var ring: SplitDriverQueue
+        var ring: DriverQueue
         var phase = Phase.settingUp
         var freeSlots: [UInt16]
         var parked = ParkedRequests()
@@ -39,7 +39,7 @@ final class RequestQueue: @unchecked Sendable {
     var doorbell: Doorbell?
 
     init(
-        number: Int, ring: consuming SplitDriverQueue, slotCount: Int, layout: SlotLayout, region: GuestRegion,
+        number: Int, ring: consuming DriverQueue, slotCount: Int, layout: SlotLayout, region: GuestRegion,
         firstSlot: GuestAddress, driver: VirtioFSDriver
     ) {
         self.number = number
@@ -352,7 +352,7 @@ final class RequestQueue: @unchecked Sendable {
     }
 
     /// Goes on with a fresh ring; the device has let go of the old one.
-    func restart(_ ring: consuming SplitDriverQueue) {
+    func restart(_ ring: consuming DriverQueue) {
         lock.lock()
         defer { lock.unlock() }
         state.pointee.ring = ring

@@ -11,7 +11,10 @@ struct ProbeResult {
 
 extension VirtioFSDriver {
     /// What this driver can use (feat.driver-ignores-invalid: nothing else is ever accepted).
-    static let usableFeatures: FeatureBits = [.version1, .indirectDescriptors, .eventIndex]
+    static func usableFeatures(_ options: DriverOptions) -> FeatureBits {
+        let always: FeatureBits = [.version1, .indirectDescriptors, .eventIndex]
+        return options.usesPackedRings ? always.union(.packedRing) : always
+    }
 
     /// Brings a device from reset to FEATURES_OK and reads its configuration (virtio 1.4, 3.1.1, steps 1 to 6;
     /// init.driver-order). On an error the device is left FAILED.
@@ -37,7 +40,7 @@ extension VirtioFSDriver {
         }
         let offered = transport.deviceFeatures
         guard offered.contains(.version1) else { throw .features(offered: offered) }
-        transport.acceptFeatures(offered.intersection(usableFeatures))
+        transport.acceptFeatures(offered.intersection(usableFeatures(options)))
         transport.setStatus(.featuresOK)
         // The device may have taken the bit back (init.driver-rechecks-features-ok).
         guard transport.status.contains(.featuresOK) else { throw .features(offered: offered) }
@@ -47,7 +50,7 @@ extension VirtioFSDriver {
         let used = max(1, min(Int(count), options.requestQueueCount))
         let sizes = try (0...used).map { number throws(DriverError) in try queueSize(number, transport, options) }
         return ProbeResult(
-            tag: tag, requestQueueCount: used, queueSizes: sizes, features: offered.intersection(usableFeatures))
+            tag: tag, requestQueueCount: used, queueSizes: sizes, features: offered.intersection(usableFeatures(options)))
     }
 
     private static func queueSize(

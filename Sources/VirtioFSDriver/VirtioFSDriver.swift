@@ -63,7 +63,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
     }
 
     /// Hands a fresh ring to the device; the driver's half of it.
-    private func setUp(_ number: Int) throws(DriverError) -> SplitDriverQueue {
+    private func setUp(_ number: Int) throws(DriverError) -> DriverQueue {
         let configuration = arena.prepareRing(number)
         do throws(TransportError) {
             try transport.setUpQueue(number, configuration, memory: arena.map) { [weak self] in
@@ -73,7 +73,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
             throw .transport(error)
         }
         do throws(RingError) {
-            return try SplitDriverQueue(configuration, memory: arena.map)
+            return try DriverQueue(configuration, memory: arena.map)
         } catch {
             throw .ring(error)
         }

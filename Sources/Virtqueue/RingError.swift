@@ -10,6 +10,8 @@ public enum RingError: Error, Equatable, Sendable {
     case indexJump(from: UInt16, to: UInt16)
     /// A descriptor index is not below the queue size, or below the length of the indirect table.
     case descriptorIndex(UInt16)
+    /// The driver overwrote descriptors of a packed queue that the device has not used yet (virtio 1.4, 2.8.16).
+    case tooManyInFlight
     /// A chain has more descriptors than its queue, as every loop does (virtio 1.4, 2.7.5.1).
     case chainTooLong
     /// A chain describes more than 2³² bytes (virtio 1.4, 2.7.5.2).

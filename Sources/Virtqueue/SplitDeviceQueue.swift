@@ -18,11 +18,14 @@ public struct SplitAvailableReader: ~Copyable {
 
     public var size: UInt16 { fields.size }
 
-    /// Whether the driver has made anything available that was not popped yet.
+    /// Whether the driver has made nothing available that was not popped yet.
     public var isEmpty: Bool { fields.availableIndex.load() == nextAvailable }
 
-    /// Takes the next available chain: the index of its head, nothing when there is none.
-    public mutating func pop() throws(RingError) -> UInt16? {
+    /// The half that returns what this one pops. It goes on where the used ring's own index stands.
+    public func usedWriter() -> SplitUsedWriter { SplitUsedWriter(fields: fields) }
+
+    /// Takes the next available chain; nothing when there is none.
+    public mutating func pop() throws(RingError) -> PoppedChain? {
         // Acquires: the entry and the descriptors that the driver wrote before the index are visible after this.
         let index = fields.availableIndex.load()
         guard index != nextAvailable else { return nil }
@@ -30,17 +33,17 @@ public struct SplitAvailableReader: ~Copyable {
         let head = fields.availableEntry(nextAvailable).load()
         guard head < fields.size else { throw .descriptorIndex(head) }
         nextAvailable &+= 1
-        return head
+        return PoppedChain(id: head)
     }
 
-    /// Walks the chain that starts at `head` and fills `list` with its buffers.
+    /// Fills `list` with the buffers of a chain that was popped here.
     ///
     /// Every descriptor is copied once and the copy checked, so a driver that changes it meanwhile gains nothing. A
     /// walk takes at most as many steps as the queue is long: loops end by construction.
-    public func walk(from head: UInt16, into list: inout SegmentList) throws(RingError) {
+    public func walk(from chain: PoppedChain, into list: inout SegmentList) throws(RingError) {
         list.removeAll()
         var stepsLeft = fields.size
-        var index = head
+        var index = chain.id
         while true {
             guard stepsLeft > 0 else { throw .chainTooLong }
             stepsLeft -= 1
@@ -109,21 +112,26 @@ public struct SplitAvailableReader: ~Copyable {
 /// The device's producing half of a split virtqueue: it writes the used ring (virtio 1.4, 2.7.8). One thread at a time.
 public struct SplitUsedWriter: ~Copyable {
     private let fields: SplitRingFields
-    private var nextUsed: UInt16
+    /// Where the next entry of the used ring goes; free-running.
+    public private(set) var nextUsed: UInt16
     /// The index up to which the driver was asked whether it wants an interrupt.
     private var announced: UInt16
 
     /// Goes on where the used ring's own index stands.
     public init(_ configuration: QueueConfiguration, memory: GuestMemoryMap) throws(RingError) {
-        fields = try SplitRingFields(configuration, memory: memory)
+        self.init(fields: try SplitRingFields(configuration, memory: memory))
+    }
+
+    fileprivate init(fields: SplitRingFields) {
+        self.fields = fields
         nextUsed = fields.usedIndex.load()
         announced = nextUsed
     }
 
-    /// Returns the chain that started at `head`, with the number of bytes written into it.
-    public mutating func push(head: UInt16, written: UInt32) {
+    /// Returns a chain, with the number of bytes written into it.
+    public mutating func push(_ chain: PoppedChain, written: UInt32) {
         let entry = fields.usedEntry(nextUsed)
-        entry.id.store(UInt32(head))
+        entry.id.store(UInt32(chain.id))
         entry.length.store(written)
         nextUsed &+= 1
         // Releases: the driver that sees this index sees the entry and all that was written into the chain.

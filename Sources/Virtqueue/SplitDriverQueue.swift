@@ -82,7 +82,7 @@ public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
     ) -> Bool {
         precondition(token != Self.noToken)
         let count = readable.count + writable.count
-        precondition(count > 0 && count <= Int(fields.size), "a chain has at least one buffer, at most the queue's size")
+        precondition(count > 0 && count <= Int(fields.size), "a chain has 1 to queue size buffers")
         let indirect = table.flatMap { fields.features.contains(.indirectDescriptors) ? $0 : nil }
         let taken = indirect == nil ? UInt16(count) : 1
         guard taken <= freeCount else { return false }

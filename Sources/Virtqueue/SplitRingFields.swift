@@ -14,19 +14,9 @@ struct SplitRingFields: @unchecked Sendable {
         features = configuration.features
         guard size > 0, size <= 32768, size & (size - 1) == 0 else { throw .badSize(size) }
         let layout = SplitLayout(size: size)
-        descriptors = try Self.locate(
-            configuration.descriptorArea, layout.descriptorTableSize, alignment: 16, in: memory)
-        available = try Self.locate(configuration.driverArea, layout.availableRingSize, alignment: 2, in: memory)
-        used = try Self.locate(configuration.deviceArea, layout.usedRingSize, alignment: 4, in: memory)
-    }
-
-    private static func locate(
-        _ address: GuestAddress, _ count: Int, alignment: UInt64, in memory: GuestMemoryMap
-    ) throws(RingError) -> UnsafeMutableRawPointer {
-        guard address.rawValue % alignment == 0, let base = memory.translate(address, count: UInt64(count)),
-            UInt64(UInt(bitPattern: base)) % alignment == 0
-        else { throw .ringOutsideMemory }
-        return base
+        descriptors = try memory.locateRing(configuration.descriptorArea, layout.descriptorTableSize, alignment: 16)
+        available = try memory.locateRing(configuration.driverArea, layout.availableRingSize, alignment: 2)
+        used = try memory.locateRing(configuration.deviceArea, layout.usedRingSize, alignment: 4)
     }
 
     private func wrapped(_ index: UInt16) -> Int { Int(index & (size - 1)) }
@@ -53,6 +43,18 @@ struct SplitRingFields: @unchecked Sendable {
 
     func setDescriptor(_ index: UInt16, _ descriptor: SplitDescriptor) {
         descriptor.write(to: descriptors + 16 * Int(index))
+    }
+}
+
+extension GuestMemoryMap {
+    /// Where a part of a ring is, if all of it is in one region and aligned (virtio 1.4, 2.7 and 2.8.10.1).
+    func locateRing(
+        _ address: GuestAddress, _ count: Int, alignment: UInt64
+    ) throws(RingError) -> UnsafeMutableRawPointer {
+        guard address.rawValue % alignment == 0, let base = translate(address, count: UInt64(count)),
+            UInt64(UInt(bitPattern: base)) % alignment == 0
+        else { throw .ringOutsideMemory }
+        return base
     }
 }
 

@@ -33,6 +33,8 @@ enum Background {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, readyEnd, readyDescriptor)
+        // Whatever else the caller had open is not ours to keep: it may wait for the end of it.
+        posix_spawn_file_actions_addclosefrom_np(&actions, readyDescriptor + 1)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

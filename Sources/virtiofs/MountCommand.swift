@@ -38,6 +38,8 @@ struct MountCommand: ParsableCommand {
     var queues: Int?
     @Option(help: "Descriptors of a queue, a power of two from 4 to 1024.")
     var queueSize = 128
+    @Option(help: "The layout of the virtqueues: split or packed.")
+    var ring = RingLayout.split
     @Option(help: "Threads that take requests from the kernel.")
     var threads = 2
     @Option(help: "Microseconds that an idle device thread looks for work before it sleeps.")
@@ -99,6 +101,7 @@ struct MountCommand: ParsableCommand {
         options.tag = tag
         options.requestQueueCount = requestQueueCount
         options.queueSize = UInt16(queueSize)
+        options.usesPackedRings = ring == .packed
         do {
             return try VirtioFSDriver(transport: InProcessTransport(device: device), options: options)
         } catch {
@@ -125,6 +128,9 @@ struct MountCommand: ParsableCommand {
         mount.end()
     }
 }
+
+/// How the virtqueues lie in memory (virtio 1.4, 2.7 and 2.8).
+enum RingLayout: String, CaseIterable, ExpressibleByArgument { case split, packed }
 
 extension CacheMode: ExpressibleByArgument {}
 extension ServiceOptions.KickPolicy: ExpressibleByArgument {}

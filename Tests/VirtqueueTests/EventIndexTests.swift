@@ -51,7 +51,7 @@ import Testing
         }
 
         mutating func use(_ count: Int) throws {
-            for _ in 0..<count { writer.push(head: try reader.pop()!, written: 0) }
+            for _ in 0..<count { writer.push(try reader.pop()!, written: 0) }
             index &+= UInt16(count)
         }
 

@@ -245,7 +245,7 @@ import Virtqueue
         }
         let before = [UInt8](ring.descriptorBytes) + [UInt8](ring.availableBytes)
         while let head = try reader.pop() {
-            writer.push(head: head, written: 1)
+            writer.push(head, written: 1)
             _ = writer.needsInterrupt()
             _ = reader.armKicks()
         }

@@ -9,11 +9,10 @@ struct TestDevice: ~Copyable {
     private var segments: SegmentList
     private var held: [PoppedChain] = []
 
-    init(_ queue: TestQueue, salt: Int) throws {
-        let reader = try AvailableReader(queue.configuration, memory: queue.map)
-        let writer = try UsedWriter(queue.configuration, memory: queue.map)
-        self.reader = reader
-        self.writer = writer
+    /// - Parameter start: where to go on in a ring in mid-life.
+    init(_ queue: TestQueue, salt: Int, start: (available: UInt16, used: UInt16)? = nil) throws {
+        reader = try AvailableReader(queue.configuration, memory: queue.map, start: start?.available)
+        writer = reader.usedWriter(start: start?.used)
         random = Generator(~salt)
         segments = SegmentList(queueSize: queue.configuration.size)
     }

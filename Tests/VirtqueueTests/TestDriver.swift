@@ -70,7 +70,19 @@ struct TestDriver: ~Copyable {
     }
 }
 
-extension DriverQueue {
+/// What the driver half of any ring does.
+protocol DriverHalf: ~Copyable {
+    mutating func add(
+        readable: UnsafeBufferPointer<GuestBuffer>, writable: UnsafeBufferPointer<GuestBuffer>,
+        table: IndirectTable?, token: UInt32
+    ) -> Bool
+}
+
+extension SplitDriverQueue: DriverHalf {}
+extension PackedDriverQueue: DriverHalf {}
+extension DriverQueue: DriverHalf {}
+
+extension DriverHalf where Self: ~Copyable {
     mutating func add(_ request: Request, table: IndirectTable?, token: UInt32) -> Bool {
         request.readable.withUnsafeBufferPointer { readable in
             request.writable.withUnsafeBufferPointer { writable in

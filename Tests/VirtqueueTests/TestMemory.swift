@@ -35,6 +35,13 @@ final class TestMemory: Sendable {
         UnsafeMutableRawBufferPointer(start: pointer(Self.ringStart), count: ringSize)
     }
 
+    /// A copy of the memory for buffers.
+    var dataBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        forEachPiece(of: GuestBuffer(Self.dataStart, count: UInt32(dataSize))) { bytes += $0 }
+        return bytes
+    }
+
     /// Where a byte of guest memory is.
     func pointer(_ address: GuestAddress) -> UnsafeMutableRawPointer { map.translate(address, count: 1)! }
 
@@ -58,13 +65,13 @@ struct TestQueue: Sendable {
     let configuration: QueueConfiguration
 
     init(size: UInt16, features: RingFeatures, dataSize: Int = 4096, borders: [Int] = []) throws {
-        let layout = SplitLayout(size: size).contiguous
+        let layout = QueueLayout(size: size, features: features)
         memory = try TestMemory(
             ringSize: layout.total, tableSize: 16 * 32 * Int(size), dataSize: dataSize, borders: borders)
         configuration = QueueConfiguration(
             size: size, descriptorArea: TestMemory.ringStart,
-            driverArea: TestMemory.ringStart + UInt64(layout.available),
-            deviceArea: TestMemory.ringStart + UInt64(layout.used), features: features)
+            driverArea: TestMemory.ringStart + UInt64(layout.driverOffset),
+            deviceArea: TestMemory.ringStart + UInt64(layout.deviceOffset), features: features)
     }
 
     var map: GuestMemoryMap { memory.map }

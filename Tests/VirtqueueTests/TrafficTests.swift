@@ -7,7 +7,9 @@ struct QueueKind: CustomTestStringConvertible {
     var features: RingFeatures
 
     var testDescription: String {
-        let names: [(RingFeatures, String)] = [(.indirectDescriptors, "indirect"), (.eventIndex, "event index")]
+        let names: [(RingFeatures, String)] = [
+            (.indirectDescriptors, "indirect"), (.eventIndex, "event index"), (.packed, "packed"),
+        ]
         return (["\(size)"] + names.filter { features.contains($0.0) }.map(\.1)).joined(separator: ", ")
     }
 
@@ -15,9 +17,15 @@ struct QueueKind: CustomTestStringConvertible {
         [], .indirectDescriptors, .eventIndex, [.indirectDescriptors, .eventIndex],
     ]
 
-    static let all = [1, 2, 4, 8, 16, 64, 256, 1024].flatMap { size in
+    static let split = [1, 2, 4, 8, 16, 64, 256, 1024].flatMap { size in
         features.map { QueueKind(size: UInt16(size), features: $0) }
     }
+
+    static let packed = [1, 2, 3, 7, 16, 64, 100, 1024].flatMap { size in
+        features.map { QueueKind(size: UInt16(size), features: $0.union(.packed)) }
+    }
+
+    static let all = split + packed
 
     /// Tells the generators of the kinds apart.
     var salt: Int { Int(size) << 8 | Int(features.rawValue) }
@@ -27,26 +35,41 @@ struct QueueKind: CustomTestStringConvertible {
 /// the right bytes.
 @Suite struct TrafficTests {
     @Test(
-        "split.framing.device-any-layout, split.used.device-id-is-head, split.used.driver-no-assumption-past-len",
+        """
+        split.framing.device-any-layout, split.used.device-id-is-head, split.used.driver-no-assumption-past-len, \
+        packed.device-size-any, packed.used.device-ring-order, packed.chain.driver-tracks-length, \
+        packed.sg.device-mixed-ring, packed.sg.device-list-order
+        """,
         arguments: QueueKind.all)
     func randomTrafficIsAnswered(_ kind: QueueKind) throws {
-        try run(kind, requests: 800)
+        try run(kind, requests: 600)
     }
 
     @Test(
         "split.avail.driver-index-origin, split.used.device-index-origin: indexes run free past 65,536",
         arguments: [
             QueueKind(size: 4, features: []), QueueKind(size: 4, features: [.indirectDescriptors, .eventIndex]),
+            QueueKind(size: 5, features: [.packed, .eventIndex]),
         ])
     func indexesWrap(_ kind: QueueKind) throws {
         try run(kind, requests: 70_000)
     }
 
-    private func run(_ kind: QueueKind, requests: Int) throws {
-        var random = Generator(kind.salt)
+    @Test("The same traffic over a split and a packed ring gives the same bytes", arguments: QueueKind.split)
+    func splitAndPackedAgree(_ kind: QueueKind) throws {
+        var packed = kind
+        packed.features.insert(.packed)
+        expect(try run(kind, requests: 150), is: try run(packed, requests: 150, salt: kind.salt))
+    }
+
+    /// Runs traffic that the salt alone decides; what guest memory then holds.
+    @discardableResult
+    private func run(_ kind: QueueKind, requests: Int, salt: Int? = nil) throws -> [UInt8] {
+        let salt = salt ?? kind.salt
+        var random = Generator(salt)
         let queue = try TestDriver.queue(size: kind.size, features: kind.features, using: &random)
-        var driver = try TestDriver(queue, salt: kind.salt)
-        var device = try TestDevice(queue, salt: kind.salt)
+        var driver = try TestDriver(queue, salt: salt)
+        var device = try TestDevice(queue, salt: salt)
         while driver.answeredCount < requests && driver.failure == nil {
             for _ in 0..<random.below(8) where driver.sentCount < requests { _ = driver.send() }
             for _ in 0..<random.below(8) { _ = try device.take() }
@@ -58,6 +81,7 @@ struct QueueKind: CustomTestStringConvertible {
         expect(!driver.ring.hasUsed)
         expect(device.reader.isEmpty)
         expect(driver.inFlight, is: 0)
+        return queue.memory.dataBytes
     }
 
     @Test(

@@ -1,0 +1,157 @@
+import CKernel
+public import GuestMemory
+
+/// The device's consuming half of a packed virtqueue: it takes available descriptors out of the ring and walks chains
+/// (virtio 1.4, 2.8). One thread at a time.
+public struct PackedAvailableReader: ~Copyable {
+    private let fields: PackedRingFields
+    private let memory: GuestMemoryMap
+    private let store: PackedChainStore
+    private var next: PackedPosition
+
+    /// - Parameter start: the position to go on from, wrap counter in bit 15, when the device takes over a ring in
+    ///   mid-life.
+    public init(
+        _ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0x8000
+    ) throws(RingError) {
+        let fields = try PackedRingFields(configuration, memory: memory)
+        let start = PackedPosition(rawValue: start)
+        guard start.index < fields.size else { throw .descriptorIndex(start.index) }
+        self.fields = fields
+        self.memory = memory
+        store = PackedChainStore(size: fields.size)
+        next = start
+    }
+
+    public var size: UInt16 { fields.size }
+
+    /// The next descriptor of the ring to look at, wrap counter in bit 15.
+    public var nextAvailable: UInt16 { next.rawValue }
+
+    /// The half that returns what this one pops.
+    ///
+    /// - Parameter start: the position to go on from, wrap counter in bit 15. Without chains in flight it is the same as
+    ///   ``nextAvailable``, which is taken when nothing is given.
+    public func usedWriter(start: UInt16? = nil) -> PackedUsedWriter {
+        PackedUsedWriter(fields: fields, store: store, next: PackedPosition(rawValue: start ?? nextAvailable))
+    }
+
+    /// Whether the driver has made nothing available that was not popped yet.
+    public var isEmpty: Bool {
+        // Acquires: the rest of the descriptor, and of its chain, is visible after this (virtio 1.4, 2.8.21.1).
+        fields.flags(next).load() & PackedDescriptor.ownership != next.availableFlags
+    }
+
+    /// Takes the next available chain; nothing when there is none. Its descriptors are copied, each once, and only the
+    /// copy is used from here on.
+    public mutating func pop() throws(RingError) -> PoppedChain? {
+        guard !isEmpty else { return nil }
+        var draft = store.makeDraft()
+        var position = next
+        while true {
+            guard draft.count < fields.size else { throw .chainTooLong }
+            let descriptor = PackedDescriptor(readingFrom: fields.pointer(position))
+            guard store.append(descriptor, to: &draft) else { throw .tooManyInFlight }
+            position.advance(by: 1, size: fields.size)
+            guard !descriptor.hasNext else { continue }
+            next = position
+            // The last descriptor holds the buffer ID (virtio 1.4, 2.8.6).
+            return PoppedChain(id: descriptor.id, copy: store.commit(draft), count: draft.count)
+        }
+    }
+
+    /// Fills `list` with the buffers of a chain that was popped here and not returned yet.
+    public func walk(from chain: PoppedChain, into list: inout SegmentList) throws(RingError) {
+        list.removeAll()
+        var index = chain.copy
+        for _ in 0..<chain.count {
+            let (descriptor, next) = store.descriptor(index)
+            if descriptor.isIndirect {
+                // A table is never part of a list in the ring (virtio 1.4, 2.8.19).
+                guard chain.count == 1 else { throw .badIndirectTable }
+                return try walkTable(descriptor, into: &list)
+            }
+            try list.append(descriptor.address, count: descriptor.length, writable: descriptor.isWritable, in: memory)
+            index = next
+        }
+    }
+
+    /// Takes the entries of a table one after the other; of their flags only WRITE means anything (virtio 1.4, 2.8.7).
+    private func walkTable(_ table: PackedDescriptor, into list: inout SegmentList) throws(RingError) {
+        guard fields.features.contains(.indirectDescriptors), table.length % 16 == 0, table.length > 0 else {
+            throw .badIndirectTable
+        }
+        guard table.length / 16 <= UInt32(fields.size) else { throw .chainTooLong }
+        guard let base = memory.translate(table.address, count: UInt64(table.length)) else {
+            throw .bufferOutsideMemory(table.address, count: table.length)
+        }
+        for index in 0..<Int(table.length / 16) {
+            let descriptor = PackedDescriptor(readingFrom: base + 16 * index)
+            try list.append(descriptor.address, count: descriptor.length, writable: descriptor.isWritable, in: memory)
+        }
+    }
+
+    /// Asks the driver for no kicks. Only a hint (virtio 1.4, 2.8.14).
+    public func suppressKicks() { fields.deviceEvent.disable() }
+
+    /// Asks the driver for a kick when it makes the next chain available. If something is available already, no kick
+    /// will come for it, and the caller goes on instead of sleeping.
+    ///
+    /// - Returns: whether the ring is empty, so that the caller may sleep.
+    public func armKicks() -> Bool {
+        if fields.hasEventIndex {
+            fields.deviceEvent.enable(at: next)
+        } else {
+            fields.deviceEvent.enable()
+        }
+        // Our wish above must be visible before we look at the descriptor below; the driver fences between its
+        // descriptor and our wish (PackedDriverQueue.needsKick).
+        fullFence()
+        return isEmpty
+    }
+}
+
+/// The device's producing half of a packed virtqueue: it writes used descriptors (virtio 1.4, 2.8). One thread at a
+/// time.
+public struct PackedUsedWriter: ~Copyable {
+    private let fields: PackedRingFields
+    private let store: PackedChainStore
+    private var next: PackedPosition
+    /// Descriptors passed since the driver was asked whether it wants an interrupt; a lap is as good as several.
+    private var unannounced: UInt16 = 0
+
+    init(fields: PackedRingFields, store: PackedChainStore, next: PackedPosition) {
+        self.fields = fields
+        self.store = store
+        self.next = next
+    }
+
+    /// Where the next used descriptor goes, wrap counter in bit 15.
+    public var nextUsed: UInt16 { next.rawValue }
+
+    /// Returns a chain, with the number of bytes written into it. One used descriptor stands for all of the chain's
+    /// (virtio 1.4, 2.8.6).
+    public mutating func push(_ chain: PoppedChain, written: UInt32) {
+        let flags = next.usedFlags | (written > 0 ? UInt16(VRING_DESC_F_WRITE) : 0)
+        let pointer = fields.pointer(next)
+        SharedUInt32(at: pointer + 8).store(written)
+        SharedUInt16(at: pointer + 12).store(chain.id)
+        // Releases: the driver that sees these flags sees the rest, and all that was written into the chain.
+        fields.flags(next).store(flags)
+        next.advance(by: chain.count, size: fields.size)
+        unannounced += min(fields.size - unannounced, chain.count)
+        store.finish(chain.copy)
+    }
+
+    /// Whether the driver wants to be told of what was pushed since this was last asked (virtio 1.4, 2.8.14).
+    public mutating func needsInterrupt() -> Bool {
+        // Our flags in push must be visible before we read the driver's wish; the driver fences between its wish and
+        // our flags (PackedDriverQueue.armInterrupts).
+        fullFence()
+        let count = unannounced
+        unannounced = 0
+        guard count > 0 else { return false }
+        return fields.driverEvent.wants(
+            count, before: next, size: fields.size, hasEventIndex: fields.hasEventIndex)
+    }
+}
