@@ -122,11 +122,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
                 return true
             }
             guard available.armKicks() else { continue }
+            let place = available.nextAvailable
             leaveLead()
             // A kick may have come between arming and leaving, and its thread have found the lead taken. So look once
             // more now that it can be taken; the fence pairs with the one in the driver's needsKick.
             fullFence()
-            if available.isEmpty || !takeLead() { return true }
+            if available.isEmpty(at: place) || !takeLead() { return true }
         }
     }
 
