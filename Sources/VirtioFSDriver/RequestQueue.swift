@@ -109,7 +109,7 @@ final class RequestQueue: @unchecked Sendable {
         switch outcome {
         case .sent(let kick): if kick { doorbell?.ring(lending: lending) }
         case .refused:
-            finish(slot, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+            finish(takeRecord(slot), error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
             releaseSlot(slot)
         }
     }
@@ -136,16 +136,20 @@ final class RequestQueue: @unchecked Sendable {
         }
     }
 
-    /// Answers a request that no slot holds with EIO.
-    private func refuse(_ request: UnsafeRawBufferPointer, _ call: PendingCall?) {
+    /// Answers a request that no slot holds.
+    private func refuse(_ request: UnsafeRawBufferPointer, _ call: PendingCall?, with error: Errno = .ioError) {
         guard let head = RequestHead(request), Opcode(rawValue: head.opcode)?.hasNoReply != true else { return }
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-        let reply = Reply(id: head.id, opcode: head.opcode, error: .ioError, payload: nothing)
+        let reply = Reply(id: head.id, opcode: head.opcode, error: error, payload: nothing)
         if let call { call.finish(reply) } else { driver.deliver(reply) }
     }
 
-    /// Takes back a request that has not gone out yet; whether there was one of that id.
-    func cancelParked(_ id: RequestID) -> Bool { lock.withLock { state.pointee.parked.remove(id) } }
+    /// Takes back a request that has not gone out yet and answers it EINTR; whether there was one of that id.
+    func interruptParked(_ id: RequestID) -> Bool {
+        guard let parked = lock.withLock({ state.pointee.parked.remove(id) }) else { return false }
+        parked.bytes.withUnsafeBytes { refuse($0, parked.call, with: .interrupted) }
+        return true
+    }
 
     /// Fills a slot with a request and makes it available, under the lock; whether to kick.
     private func send(_ request: UnsafeRawBufferPointer, call: PendingCall?, in slot: Int) -> Bool {
@@ -272,7 +276,7 @@ final class RequestQueue: @unchecked Sendable {
     }
 
     private func deliver(_ slot: Int, written: UInt32) {
-        let record = slots[slot]
+        let record = takeRecord(slot)
         guard record.shape != .none else { return }
         var error: Errno?
         var payload = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -282,7 +286,14 @@ final class RequestQueue: @unchecked Sendable {
         } catch let failure {
             error = failure
         }
-        finish(slot, error: error, payload: payload)
+        finish(record, error: error, payload: payload)
+    }
+
+    /// What the driver knows of the slot's request, and the right to answer it.
+    private func takeRecord(_ slot: Int) -> RequestSlot {
+        let record = slots[slot]
+        slots[slot].call = nil
+        return record
     }
 
     /// Bytes of payload of a successful reply.
@@ -304,28 +315,28 @@ final class RequestQueue: @unchecked Sendable {
         return count
     }
 
-    private func finish(_ slot: Int, error: Errno?, payload: UnsafeRawBufferPointer) {
-        let record = slots[slot]
+    private func finish(_ record: RequestSlot, error: Errno?, payload: UnsafeRawBufferPointer) {
         guard record.shape != .none else { return }
         let reply = Reply(id: record.id, opcode: record.opcode, error: error, payload: payload)
         if error == nil, let opcode = Opcode(rawValue: record.opcode) {
             driver.ledger.count(opcode, payload: payload)
         }
         guard let call = record.call else { return driver.deliver(reply) }
-        slots[slot].call = nil
         call.takeRetainedValue().finish(reply)
     }
 
     // MARK: breaking and mending
 
-    /// Answers EIO to everything in flight. Parked requests wait for the next session.
+    /// Answers EIO to everything in flight, once. Parked requests wait for the next session. Never waits.
     func fail() {
-        let lost = lock.withLock { () -> [Int] in
+        let lost = lock.withLock { () -> [RequestSlot] in
             state.pointee.phase = .broken
-            return slots.indices.filter { slots[$0].state == .inFlight }
+            let lost = slots.indices.filter { slots[$0].state == .inFlight }
+            for slot in lost { slots[slot].state = .lost }
+            return lost.map(takeRecord)
         }
-        for slot in lost where slots[slot].shape != .none {
-            finish(slot, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+        for record in lost {
+            finish(record, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
         }
     }
 
@@ -347,7 +358,7 @@ final class RequestQueue: @unchecked Sendable {
         state.pointee.ring = ring
         _ = state.pointee.ring.armInterrupts()
         state.pointee.phase = .settingUp
-        for slot in slots.indices where slots[slot].state == .inFlight { slots[slot].state = .free }
+        for slot in slots.indices where slots[slot].state == .lost { slots[slot].state = .free }
         state.pointee.freeSlots = slots.indices.filter { slots[$0].state == .free }.map { UInt16($0) }
     }
 

@@ -23,9 +23,7 @@ extension VirtioFSDriver {
 
     /// A request that has not gone out yet is answered here; of any other the device is told.
     private func interrupt(_ target: RequestID, _ bytes: UnsafeRawBufferPointer) {
-        for queue in queues where queue.cancelParked(target) {
-            return deliver(Reply(id: target, opcode: 0, error: .interrupted, payload: .init(start: nil, count: 0)))
-        }
+        if queues.contains(where: { $0.interruptParked(target) }) { return }
         submitHighPriority(bytes)
     }
 

@@ -59,6 +59,15 @@ public struct AvailableReader: ~Copyable, Sendable {
         }
     }
 
+    /// Whether nothing is available at a place that ``nextAvailable`` was a moment ago. From any thread: the one that
+    /// takes chains may have gone on meanwhile.
+    public func isEmpty(at place: UInt16) -> Bool {
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.isEmpty(at: place)
+        case .packed(let ring): ring.pointer.pointee.isEmpty(at: place)
+        }
+    }
+
     /// Takes the next available chain; nothing when there is none.
     public func pop() throws(RingError) -> PoppedChain? {
         switch kind {
