@@ -24,6 +24,8 @@ final class RequestQueue: @unchecked Sendable {
         var ring: DriverQueue
         var phase = Phase.settingUp
         var freeSlots: [UInt16]
+        /// Slots that lanes hold while they wait for a request.
+        var reservedSlots = 0
         var parked = ParkedRequests()
     }
 
@@ -76,6 +78,25 @@ final class RequestQueue: @unchecked Sendable {
         }
     }
 
+    /// Takes a free slot for a request that is yet to come. One slot is always left to circulate: were all of them to
+    /// wait for requests, a parked one would wait for ever.
+    func reserveSlot() -> Int? {
+        lock.withLock {
+            guard state.pointee.reservedSlots < slots.count - 1, let slot = state.pointee.freeSlots.popLast() else {
+                return nil
+            }
+            state.pointee.reservedSlots += 1
+            slots[Int(slot)].state = .held
+            return Int(slot)
+        }
+    }
+
+    /// The request that a slot was reserved for will never come.
+    func releaseReserved(_ slot: Int) {
+        lock.withLock { state.pointee.reservedSlots -= 1 }
+        releaseSlot(slot)
+    }
+
     /// Gives back a slot that was acquired and not submitted.
     func releaseSlot(_ slot: Int) {
         let kick = lock.withLock { recycle(slot) }
@@ -87,16 +108,18 @@ final class RequestQueue: @unchecked Sendable {
     /// - Parameters:
     ///   - head: the first 80 bytes of the request, or all of it if it is shorter, in private memory; what is beyond
     ///     is in the slot's payload already.
+    ///   - reserved: whether the slot is from ``reserveSlot()``.
     ///   - internally: whether this is one of the driver's own, which go out while the session is set up.
     ///   - lending: see ``Virtio/Doorbell/ring(lending:)``.
     func submit(
-        _ slot: Int, head: UnsafeRawBufferPointer, length: Int, call: PendingCall? = nil, internally: Bool = false,
-        lending: Bool
+        _ slot: Int, head: UnsafeRawBufferPointer, length: Int, call: PendingCall? = nil, reserved: Bool = false,
+        internally: Bool = false, lending: Bool
     ) {
         let headCount = min(head.count, SlotLayout.headSize, length)
         (base(of: slot) + SlotLayout.headOffset).copyMemory(from: head.baseAddress!, byteCount: headCount)
         describe(slot, head: head, length: length, call: call)
         let outcome = lock.withLock { () -> Outcome in
+            if reserved { state.pointee.reservedSlots -= 1 }
             switch state.pointee.phase {
             case .running: return .sent(kick: makeAvailable(slot, length: length))
             case .settingUp where internally: return .sent(kick: makeAvailable(slot, length: length))
