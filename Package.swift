@@ -26,6 +26,7 @@ let package = Package(
         .library(name: "HostDirectory", targets: ["HostDirectory"]),
         .library(name: "VirtioFSDriver", targets: ["VirtioFSDriver"]),
         .library(name: "KernelMount", targets: ["KernelMount"]),
+        .library(name: "VhostUser", targets: ["VhostUser"]),
         .library(name: "VirtioTestSupport", targets: ["VirtioTestSupport"]),
     ],
     dependencies: [
@@ -65,9 +66,14 @@ let package = Package(
             name: "VirtioTestSupport",
             dependencies: ["Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage],
             swiftSettings: strict),
+        .target(
+            name: "VhostUser",
+            dependencies: ["Virtio", "Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage, logging],
+            swiftSettings: strict),
         .executableTarget(
             name: "virtiofs",
             dependencies: [
+                "VhostUser",
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -7,9 +7,14 @@ public final class GuestRegion: Sendable {
     private let mapping: MemoryMapping
 
     /// Maps `size` bytes of `file` from `offset` on as guest memory at `start`.
-    public init(start: GuestAddress, mapping file: FileDescriptor, offset: Int = 0, size: Int) throws(Errno) {
+    ///
+    /// - Parameter isForeign: whether the file is a peer's, who may shrink it at any time
+    ///   (``Syscalls/MemoryMapping/init(sharing:offset:size:survivesShrinking:)``).
+    public init(
+        start: GuestAddress, mapping file: FileDescriptor, offset: Int = 0, size: Int, isForeign: Bool = false
+    ) throws(Errno) {
         self.start = start
-        mapping = try MemoryMapping(sharing: file, offset: offset, size: size)
+        mapping = try MemoryMapping(sharing: file, offset: offset, size: size, survivesShrinking: isForeign)
     }
 
     /// Bytes.
