@@ -81,8 +81,10 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     private func start() throws(DriverError) {
         transport.setStatus(.driverOK)
-        for queue in queues { queue.doorbell = transport.doorbell(queue.number) }
-        guard queues.allSatisfy({ $0.doorbell != nil }) else { throw .transport(.noSuchQueue(queues.count)) }
+        for queue in queues {
+            guard let doorbell = transport.doorbell(queue.number) else { throw .transport(.noSuchQueue(queue.number)) }
+            queue.setDoorbell(doorbell)
+        }
     }
 
     /// Resets the device. Nothing is in flight: all calls have been answered.
