@@ -68,8 +68,12 @@ final class RequestQueue: @unchecked Sendable {
     // MARK: sending
 
     /// Takes a free slot, to be filled and then submitted or released.
-    func acquireSlot() -> Int? {
+    ///
+    /// - Parameter keeping: free slots that have to be left. Who may hold a slot for long before it is filled leaves
+    ///   one: what is parked would wait for it.
+    func acquireSlot(keeping: Int = 0) -> Int? {
         lock.withLock {
+            guard state.pointee.freeSlots.count > keeping else { return nil }
             guard let slot = state.pointee.freeSlots.popLast() else { return nil }
             slots[Int(slot)].state = .held
             return Int(slot)
