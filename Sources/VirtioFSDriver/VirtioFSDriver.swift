@@ -164,8 +164,9 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sends a whole request and waits for its reply: the payload.
     ///
-    /// - Throws: the reply's error.
+    /// - Throws: the reply's error; EINVAL for what is no request, or longer than ``largestRequest``.
     public func call(_ request: [UInt8], queue index: Int = 0, internally: Bool = false) throws(Errno) -> [UInt8] {
+        guard RequestHead(request) != nil, request.count <= largestRequest else { throw .invalidArgument }
         let pending = PendingCall()
         let queue = requestQueue(index)
         request.withUnsafeBytes { bytes in
