@@ -29,7 +29,7 @@ public final class MockDeviceQueue: @unchecked Sendable {
         ring = RawSplitRing(activation.configuration, memory: activation.memory)
         interruptDriver = activation.interrupt
         reportBroken = activation.broken
-        nextAvailable = activation.start
+        nextAvailable = activation.start ?? 0
         doorbell = Doorbell(event: activation.takeKick())
         thread = try? OSThread(name: "mock-\(number)") { [unowned self] in work() }
     }
