@@ -38,12 +38,12 @@ public final class DriverLane: RequestLane {
     }
 
     deinit {
-        if let slot { queue.releaseReserved(slot) }
+        if let slot { queue.releaseSlot(slot) }
         overflow?.deallocate()
     }
 
     public func prepare() -> UnsafeMutableRawBufferPointer {
-        if slot == nil { slot = queue.reserveSlot() }
+        if slot == nil { slot = queue.acquireSlot(keeping: 1) }
         guard let slot else { return overflowBuffer() }
         return UnsafeMutableRawBufferPointer(
             start: queue.base(of: slot) + SlotLayout.payloadOffset, count: queue.layout.payloadSize)
@@ -62,7 +62,7 @@ public final class DriverLane: RequestLane {
             driver.sendHighPriority(whole(head, length))
         } else if let slot {
             self.slot = nil
-            queue.submit(slot, head: head, length: length, reserved: true, lending: lending)
+            queue.submit(slot, head: head, length: length, lending: lending)
         } else {
             whole(head, length).withUnsafeBytes { queue.submitOrPark($0) }
         }

@@ -24,8 +24,6 @@ final class RequestQueue: @unchecked Sendable {
         var ring: DriverQueue
         var phase = Phase.settingUp
         var freeSlots: [UInt16]
-        /// Slots that lanes hold while they wait for a request.
-        var reservedSlots = 0
         var parked = ParkedRequests()
     }
 
@@ -37,8 +35,8 @@ final class RequestQueue: @unchecked Sendable {
     private let lock = Lock()
     private let state: UnsafeMutablePointer<State>
     private unowned let driver: VirtioFSDriver
-    /// Set while nothing is running.
-    var doorbell: Doorbell?
+    /// The device's, of this session; guarded by `lock`, because a thread may kick while the session is mended.
+    private var doorbell: Doorbell?
 
     init(
         number: Int, ring: consuming DriverQueue, slotCount: Int, layout: SlotLayout, region: GuestRegion,
@@ -70,67 +68,56 @@ final class RequestQueue: @unchecked Sendable {
     // MARK: sending
 
     /// Takes a free slot, to be filled and then submitted or released.
-    func acquireSlot() -> Int? {
+    ///
+    /// - Parameter keeping: free slots that have to be left. Who may hold a slot for long before it is filled leaves
+    ///   one: what is parked would wait for it.
+    func acquireSlot(keeping: Int = 0) -> Int? {
         lock.withLock {
+            guard state.pointee.freeSlots.count > keeping else { return nil }
             guard let slot = state.pointee.freeSlots.popLast() else { return nil }
             slots[Int(slot)].state = .held
             return Int(slot)
         }
     }
 
-    /// Takes a free slot for a request that is yet to come. One slot is always left to circulate: were all of them to
-    /// wait for requests, a parked one would wait for ever.
-    func reserveSlot() -> Int? {
-        lock.withLock {
-            guard state.pointee.reservedSlots < slots.count - 1, let slot = state.pointee.freeSlots.popLast() else {
-                return nil
-            }
-            state.pointee.reservedSlots += 1
-            slots[Int(slot)].state = .held
-            return Int(slot)
-        }
-    }
-
-    /// The request that a slot was reserved for will never come.
-    func releaseReserved(_ slot: Int) {
-        lock.withLock { state.pointee.reservedSlots -= 1 }
-        releaseSlot(slot)
-    }
-
     /// Gives back a slot that was acquired and not submitted.
     func releaseSlot(_ slot: Int) {
-        let kick = lock.withLock { recycle(slot) }
-        if kick { doorbell?.ring(lending: false) }
+        let bell = lock.withLock { () -> Doorbell? in doorbell(if: recycle(slot)) }
+        bell?.ring(lending: false)
     }
+
+    /// Sets where to kick.
+    func setDoorbell(_ doorbell: Doorbell) { lock.withLock { self.doorbell = doorbell } }
+
+    /// What to ring once the lock is given back.
+    private func doorbell(if wanted: Bool) -> Doorbell? { wanted ? doorbell : nil }
 
     /// Sends the request of `length` bytes that the slot holds, or parks it while no session is up.
     ///
     /// - Parameters:
     ///   - head: the first 80 bytes of the request, or all of it if it is shorter, in private memory; what is beyond
     ///     is in the slot's payload already.
-    ///   - reserved: whether the slot is from ``reserveSlot()``.
     ///   - internally: whether this is one of the driver's own, which go out while the session is set up.
     ///   - lending: see ``Virtio/Doorbell/ring(lending:)``.
     func submit(
-        _ slot: Int, head: UnsafeRawBufferPointer, length: Int, call: PendingCall? = nil, reserved: Bool = false,
-        internally: Bool = false, lending: Bool
+        _ slot: Int, head: UnsafeRawBufferPointer, length: Int, call: PendingCall? = nil, internally: Bool = false,
+        lending: Bool
     ) {
         let headCount = min(head.count, SlotLayout.headSize, length)
         (base(of: slot) + SlotLayout.headOffset).copyMemory(from: head.baseAddress!, byteCount: headCount)
         describe(slot, head: head, length: length, call: call)
         let outcome = lock.withLock { () -> Outcome in
-            if reserved { state.pointee.reservedSlots -= 1 }
             switch state.pointee.phase {
-            case .running: return .sent(kick: makeAvailable(slot, length: length))
-            case .settingUp where internally: return .sent(kick: makeAvailable(slot, length: length))
+            case .running: return .sent(doorbell(if: makeAvailable(slot, length: length)))
+            case .settingUp where internally: return .sent(doorbell(if: makeAvailable(slot, length: length)))
             case .broken where internally, .dead: return .refused
             case .settingUp, .broken:
                 park(slot, head: head, length: length, call: call)
-                return .sent(kick: recycle(slot))
+                return .sent(doorbell(if: recycle(slot)))
             }
         }
         switch outcome {
-        case .sent(let kick): if kick { doorbell?.ring(lending: lending) }
+        case .sent(let bell): bell?.ring(lending: lending)
         case .refused:
             finish(takeRecord(slot), error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
             releaseSlot(slot)
@@ -138,7 +125,8 @@ final class RequestQueue: @unchecked Sendable {
     }
 
     private enum Outcome {
-        case sent(kick: Bool)
+        /// With what to ring, if the device wants to be told.
+        case sent(Doorbell?)
         case refused
     }
 
@@ -149,12 +137,12 @@ final class RequestQueue: @unchecked Sendable {
             let free = state.pointee.phase == .running ? state.pointee.freeSlots.popLast() : nil
             guard let free else {
                 state.pointee.parked.append(.init(bytes: Array(request), call: call))
-                return .sent(kick: false)
+                return .sent(nil)
             }
-            return .sent(kick: send(request, call: call, in: Int(free)))
+            return .sent(doorbell(if: send(request, call: call, in: Int(free))))
         }
         switch outcome {
-        case .sent(let kick): if kick { doorbell?.ring(lending: false) }
+        case .sent(let bell): bell?.ring(lending: false)
         case .refused: refuse(request, call)
         }
     }
@@ -259,12 +247,12 @@ final class RequestQueue: @unchecked Sendable {
     func completeUsed() {
         var finished: Int?
         while true {
-            var kick = false
+            var bell: Doorbell?
             let next = lock.withLock { () -> Completion in
-                if let slot = finished { kick = recycle(slot) }
+                if let slot = finished { bell = doorbell(if: recycle(slot)) }
                 return nextUsed()
             }
-            if kick { doorbell?.ring(lending: false) }
+            bell?.ring(lending: false)
             switch next {
             case .nothing: return
             case .broken(let error): return driver.ringBroke(self, error)
@@ -387,14 +375,14 @@ final class RequestQueue: @unchecked Sendable {
 
     /// The session is up: requests go out, the parked ones first.
     func resume() {
-        let kick = lock.withLock { () -> Bool in
+        let bell = lock.withLock { () -> Doorbell? in
             state.pointee.phase = .running
             var kick = false
             while !state.pointee.parked.isEmpty, let slot = state.pointee.freeSlots.popLast() {
                 if recycle(Int(slot)) { kick = true }
             }
-            return kick
+            return doorbell(if: kick)
         }
-        if kick { doorbell?.ring(lending: false) }
+        bell?.ring(lending: false)
     }
 }

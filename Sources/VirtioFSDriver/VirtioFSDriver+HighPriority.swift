@@ -9,6 +9,10 @@ extension VirtioFSDriver {
         request.withUnsafeBytes { bytes in
             guard let head = RequestHead(bytes) else { return }
             let arguments = UnsafeRawBufferPointer(rebasing: bytes[MemoryLayout<fuse_in_header>.size...])
+            // Only a batch can be sent in pieces.
+            guard bytes.count <= hiprioQueue.layout.largestRequest || head.opcode == Opcode.batchForget.rawValue else {
+                return
+            }
             switch Opcode(rawValue: head.opcode) {
             case .forget where arguments.count >= MemoryLayout<fuse_forget_in>.size:
                 ledger.forget(arguments.loadUnaligned(as: UInt64.self))

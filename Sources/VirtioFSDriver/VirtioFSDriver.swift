@@ -81,8 +81,10 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     private func start() throws(DriverError) {
         transport.setStatus(.driverOK)
-        for queue in queues { queue.doorbell = transport.doorbell(queue.number) }
-        guard queues.allSatisfy({ $0.doorbell != nil }) else { throw .transport(.noSuchQueue(queues.count)) }
+        for queue in queues {
+            guard let doorbell = transport.doorbell(queue.number) else { throw .transport(.noSuchQueue(queue.number)) }
+            queue.setDoorbell(doorbell)
+        }
     }
 
     /// Resets the device. Nothing is in flight: all calls have been answered.
@@ -162,8 +164,9 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sends a whole request and waits for its reply: the payload.
     ///
-    /// - Throws: the reply's error.
+    /// - Throws: the reply's error; EINVAL for what is no request, or longer than ``largestRequest``.
     public func call(_ request: [UInt8], queue index: Int = 0, internally: Bool = false) throws(Errno) -> [UInt8] {
+        guard RequestHead(request) != nil, request.count <= largestRequest else { throw .invalidArgument }
         let pending = PendingCall()
         let queue = requestQueue(index)
         request.withUnsafeBytes { bytes in

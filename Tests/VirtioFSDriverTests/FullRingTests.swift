@@ -85,7 +85,9 @@ struct FullRingTests {
     @Test("An INTERRUPT for a call that is parked ends that call with EINTR")
     func interruptParkedCall() throws {
         let held = Journal<MockChain>()
-        let test = try DriverUnderTest(options: Self.options(queueSize: 4)) { held.append($0) }
+        let test = try DriverUnderTest(options: Self.options(queueSize: 4)) { chain in
+            if chain.queue.number == 0 { chain.finish() } else { held.append(chain) }
+        }
         let taken = try test.startCalls(4, .getattr)
         #expect(held.wait(for: 4))
         let results = Journal<Errno?>()
@@ -107,13 +109,45 @@ struct FullRingTests {
         let deadline = monotonicNanoseconds() + 120_000_000_000
         while results.count == 0 && monotonicNanoseconds() < deadline {
             test.driver.post(FUSEMessage.interrupt(77).bytes)
-            for chain in held.all where chain.queue.number == 0 { _ = chain }
         }
         #expect(results.all == [.interrupted])
         parked.join()
         test.setScript { $0.answerZeros() }
-        for chain in held.all where chain.queue.number == 1 { chain.answerZeros() }
+        held.all.forEach { $0.answerZeros() }
         _ = taken.wait()
+    }
+
+    @Test("Lanes that wait for requests never hold all slots: calls, INIT among them, and other lanes go on")
+    func idleLanes() throws {
+        let test = try DriverUnderTest(options: Self.options(queueSize: 4)) { $0.answerZeros() }
+        let replies = Journal<UInt64>()
+        test.driver.onReply { replies.append($0.id.rawValue) }
+        let lanes = (0..<6).map { DriverLane(test.driver, index: $0) }
+        for lane in lanes { _ = lane.prepare() }
+        #expect(test.call(.getattr) == .success([UInt8](repeating: 0, count: 104)))
+        for (index, lane) in lanes.enumerated() { lane.sendWhole(FUSEMessage(.statfs, unique: UInt64(index)).bytes) }
+        #expect(replies.wait(for: 6))
+        // A broken session is opened again while all lanes wait.
+        for lane in lanes { _ = lane.prepare() }
+        test.setScript { $0.finish(id: .max) }
+        #expect(isEIO(test.call(.getattr)))
+        #expect(test.inits.wait(for: 2))
+        test.setScript { $0.answerZeros() }
+        #expect(test.call(.getattr) == .success([UInt8](repeating: 0, count: 104)))
+    }
+
+    @Test("A request that is shorter than its header, or longer than a slot, is refused and harms no other")
+    func sizes() throws {
+        let test = try DriverUnderTest { chain in
+            if chain.queue.number == 0 { chain.finish() } else { chain.answerZeros() }
+        }
+        for size in [0, 1, 39, test.driver.largestRequest + 1, 2 * test.driver.largestRequest] {
+            #expect(throws: Errno.invalidArgument) { try test.driver.call([UInt8](repeating: 0, count: size)) }
+            test.driver.post([UInt8](repeating: 0, count: size))
+        }
+        test.driver.post(FUSEMessage.forget(1).bytes + [UInt8](repeating: 0, count: 100_000))
+        let most = FUSEMessage(.write).with(bytes: [UInt8](repeating: 1, count: test.driver.largestRequest - 40))
+        #expect(test.call(most) == .success([UInt8](repeating: 0, count: 8)))
     }
 
     @Test("The ledger counts what LOOKUP, CREATE and READDIRPLUS give and FORGET and BATCH_FORGET take")
