@@ -105,6 +105,18 @@ let package = Package(
                 "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
+        .target(
+            name: "ServeSupport", dependencies: ["VirtioTestSupport", systemPackage], path: "Tests/ServeSupport",
+            swiftSettings: strict),
+        .testTarget(
+            name: "VhostUserTests",
+            dependencies: [
+                "VhostUser", "ServeSupport", "VirtioTestSupport", "VirtioFSDriver", "Virtio", "Virtqueue", "GuestMemory",
+                "FUSEWire", "Syscalls", "CKernel", "virtiofs", systemPackage,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GuestTests", dependencies: ["ServeSupport", "VirtioTestSupport", "virtiofs", systemPackage],
+            exclude: ["Guest"], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
 )

@@ -137,7 +137,8 @@ public final class FrontEndTransport: DriverTransport, @unchecked Sendable {
         }
         let head = ConfigurationHead(offset: UInt32(offset), size: UInt32(count))
         let question = bytes(of: head) + [UInt8](repeating: 0, count: count)
-        guard let reply = try? channel.ask(.getConfiguration, question), reply.count == question.count else { return [] }
+        let reply = (try? channel.ask(.getConfiguration, question)) ?? []
+        guard reply.count == question.count else { return [] }
         return Array(reply.dropFirst(MemoryLayout<ConfigurationHead>.size))
     }
 
