@@ -106,7 +106,7 @@ let package = Package(
                 "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
         .target(
-            name: "ServeSupport", dependencies: ["VirtioTestSupport", systemPackage], path: "Tests/ServeSupport",
+            name: "ServeSupport", dependencies: ["VirtioTestSupport", "CKernel", systemPackage], path: "Tests/ServeSupport",
             swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",
