@@ -69,8 +69,10 @@ extension MockQueue {
         _ request: [UInt8], cuts: [Int] = [], writable: [Int] = [4096], layout: ChainLayout = .direct
     ) -> SentChain {
         let mark = driver.memory.mark
-        let readable = place(request, cuts: cuts)
+        var readable = place(request, cuts: cuts)
         let room = writable.map(placeRoom)
+        // A chain has at least one descriptor.
+        if readable.isEmpty && room.isEmpty { readable = [GuestBuffer(MockGuestMemory.start, count: 0)] }
         let descriptors = describe(readable, room, layout)
         return SentChain(
             head: descriptors[0], readable: readable, writable: room, descriptors: descriptors, request: request,

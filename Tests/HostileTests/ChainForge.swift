@@ -31,8 +31,10 @@ struct ChainForge {
         for _ in 0..<generator.pick([0, 1, 1, 1, 2, 5]) {
             spoil(&descriptors[Int.random(in: descriptors.indices, using: &generator)], &generator)
         }
+        let nothing = RawDescriptor(address: 0, length: 0, flags: 0, next: 0)
+        for index in 0..<queue.ring.size { queue.ring.setDescriptor(index, nothing) }
         let usesTable = generator.once(in: 3)
-        var head = RawDescriptor(address: 0, length: 0, flags: 0, next: 0)
+        var head = nothing
         if usesTable {
             head = writeTable(descriptors, &generator)
             if generator.once(in: 4) { spoil(&head, &generator) }
@@ -41,7 +43,7 @@ struct ChainForge {
             for (index, descriptor) in descriptors.enumerated() { queue.ring.setDescriptor(UInt16(index), descriptor) }
         }
         var forged = Forged(head: 0)
-        forged.writable = descriptors.filter { $0.flags & RawDescriptor.write != 0 }.map(offered)
+        forged.writable = (descriptors + [head]).filter { $0.flags & RawDescriptor.write != 0 }.map(offered)
         return forged
     }
 

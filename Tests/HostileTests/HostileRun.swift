@@ -148,7 +148,8 @@ final class HostileRun {
             let bytes = driver.memory.read(at: GuestAddress(part.lowerBound), count: part.count)
             expected.replaceSubrange(Int(part.lowerBound - start)..<Int(part.upperBound - start), with: bytes)
         }
-        try #require(driver.memory.holds(expected[...], at: chains.arena), "a byte where none was offered")
+        let isUntouched = driver.memory.holds(expected[...], at: chains.arena)
+        try #require(isUntouched, "a byte where none was offered")
     }
 
     private func settle(_ outcome: MockQueue.Outcome) throws {
