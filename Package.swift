@@ -63,7 +63,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "VirtioTestSupport",
-            dependencies: ["Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            dependencies: ["VirtioFSDevice", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage],
             swiftSettings: strict),
         .executableTarget(
             name: "virtiofs",
@@ -98,6 +98,12 @@ let package = Package(
             dependencies: [
                 "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "KernelMountTests",
+            dependencies: [
+                "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "VirtioTestSupport",
+                "FUSEWire", systemPackage,
             ], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
