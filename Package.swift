@@ -81,6 +81,24 @@ let package = Package(
         .testTarget(
             name: "VirtqueueTests", dependencies: ["Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage],
             swiftSettings: strict),
+        .testTarget(
+            name: "VirtioFSDeviceTests",
+            dependencies: [
+                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
+                "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "VirtioFSDriverTests",
+            dependencies: [
+                "VirtioTestSupport", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue",
+                "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "HostileTests",
+            dependencies: [
+                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
+                "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
 )

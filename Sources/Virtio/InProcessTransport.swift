@@ -58,7 +58,7 @@ public final class InProcessTransport: DriverTransport, @unchecked Sendable {
     public func readConfiguration(at offset: Int, count: Int) -> [UInt8] {
         let space = device.configuration
         guard offset >= 0, count >= 0, offset <= space.count else { return [] }
-        return Array(space[offset..<min(space.count, offset + count)])
+        return Array(space[offset...].prefix(count))
     }
 
     public func largestQueueSize(_ number: Int) -> UInt16 {

@@ -98,6 +98,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     private var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
+    /// Whether the ring may be looked at: not once it stops, and not once the driver has broken it.
+    private var mayServe: Bool { !isStopping && !broken.load(ordering: .acquiring) }
+
     // MARK: the lead
 
     private func takeLead() -> Bool { lead.compareExchange(expected: 0, desired: 1) }
@@ -114,22 +117,23 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             repeat {
                 guard serveAvailable(exchange, onLoan: onLoan) else { return false }
             } while !onLoan && pollForMore()
-            guard !isStopping, !broken.load(ordering: .acquiring) else {
+            guard mayServe else {
                 leaveLead()
                 return true
             }
             guard available.armKicks() else { continue }
+            let place = available.nextAvailable
             leaveLead()
             // A kick may have come between arming and leaving, and its thread have found the lead taken. So look once
             // more now that it can be taken; the fence pairs with the one in the driver's needsKick.
             fullFence()
-            if available.isEmpty || !takeLead() { return true }
+            if available.isEmpty(at: place) || !takeLead() { return true }
         }
     }
 
     /// Serves until the ring is empty; false when the lead was lost to another thread.
     private func serveAvailable(_ exchange: Exchange, onLoan: Bool) -> Bool {
-        while !isStopping {
+        while mayServe {
             do throws(RingError) {
                 guard let chain = try available.pop() else { return true }
                 guard serve(chain, exchange, as: onLoan ? .onLoan : .leader) else { return false }
@@ -146,11 +150,13 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         guard options.pollNanoseconds > 0 else { return false }
         let deadline = monotonicNanoseconds() &+ options.pollNanoseconds
         repeat {
+            // What is available stays so while the queue stops, or is broken: nobody takes it any more.
+            guard mayServe else { return false }
             for _ in 0..<64 {
                 if !available.isEmpty { return true }
                 spinHint()
             }
-        } while monotonicNanoseconds() < deadline && !isStopping
+        } while monotonicNanoseconds() < deadline
         return false
     }
 

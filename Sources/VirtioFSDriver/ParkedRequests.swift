@@ -26,12 +26,11 @@ struct ParkedRequests: ~Copyable {
         return request
     }
 
-    /// Takes out the request of that id; whether it was there.
-    mutating func remove(_ id: RequestID) -> Bool {
+    /// Takes out the request of that id, if it is there.
+    mutating func remove(_ id: RequestID) -> Parked? {
         for index in first..<requests.count where RequestHead(requests[index].bytes)?.id == id {
-            requests.remove(at: index)
-            return true
+            return requests.remove(at: index)
         }
-        return false
+        return nil
     }
 }

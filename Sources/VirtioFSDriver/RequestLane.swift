@@ -43,7 +43,7 @@ public final class DriverLane: RequestLane {
     }
 
     public func prepare() -> UnsafeMutableRawBufferPointer {
-        if slot == nil { slot = queue.acquireSlot() }
+        if slot == nil { slot = queue.acquireSlot(keeping: 1) }
         guard let slot else { return overflowBuffer() }
         return UnsafeMutableRawBufferPointer(
             start: queue.base(of: slot) + SlotLayout.payloadOffset, count: queue.layout.payloadSize)

@@ -35,8 +35,8 @@ final class RequestQueue: @unchecked Sendable {
     private let lock = Lock()
     private let state: UnsafeMutablePointer<State>
     private unowned let driver: VirtioFSDriver
-    /// Set while nothing is running.
-    var doorbell: Doorbell?
+    /// The device's, of this session; guarded by `lock`, because a thread may kick while the session is mended.
+    private var doorbell: Doorbell?
 
     init(
         number: Int, ring: consuming DriverQueue, slotCount: Int, layout: SlotLayout, region: GuestRegion,
@@ -68,8 +68,12 @@ final class RequestQueue: @unchecked Sendable {
     // MARK: sending
 
     /// Takes a free slot, to be filled and then submitted or released.
-    func acquireSlot() -> Int? {
+    ///
+    /// - Parameter keeping: free slots that have to be left. Who may hold a slot for long before it is filled leaves
+    ///   one: what is parked would wait for it.
+    func acquireSlot(keeping: Int = 0) -> Int? {
         lock.withLock {
+            guard state.pointee.freeSlots.count > keeping else { return nil }
             guard let slot = state.pointee.freeSlots.popLast() else { return nil }
             slots[Int(slot)].state = .held
             return Int(slot)
@@ -78,9 +82,15 @@ final class RequestQueue: @unchecked Sendable {
 
     /// Gives back a slot that was acquired and not submitted.
     func releaseSlot(_ slot: Int) {
-        let kick = lock.withLock { recycle(slot) }
-        if kick { doorbell?.ring(lending: false) }
+        let bell = lock.withLock { () -> Doorbell? in doorbell(if: recycle(slot)) }
+        bell?.ring(lending: false)
     }
+
+    /// Sets where to kick.
+    func setDoorbell(_ doorbell: Doorbell) { lock.withLock { self.doorbell = doorbell } }
+
+    /// What to ring once the lock is given back.
+    private func doorbell(if wanted: Bool) -> Doorbell? { wanted ? doorbell : nil }
 
     /// Sends the request of `length` bytes that the slot holds, or parks it while no session is up.
     ///
@@ -98,24 +108,25 @@ final class RequestQueue: @unchecked Sendable {
         describe(slot, head: head, length: length, call: call)
         let outcome = lock.withLock { () -> Outcome in
             switch state.pointee.phase {
-            case .running: return .sent(kick: makeAvailable(slot, length: length))
-            case .settingUp where internally: return .sent(kick: makeAvailable(slot, length: length))
+            case .running: return .sent(doorbell(if: makeAvailable(slot, length: length)))
+            case .settingUp where internally: return .sent(doorbell(if: makeAvailable(slot, length: length)))
             case .broken where internally, .dead: return .refused
             case .settingUp, .broken:
                 park(slot, head: head, length: length, call: call)
-                return .sent(kick: recycle(slot))
+                return .sent(doorbell(if: recycle(slot)))
             }
         }
         switch outcome {
-        case .sent(let kick): if kick { doorbell?.ring(lending: lending) }
+        case .sent(let bell): bell?.ring(lending: lending)
         case .refused:
-            finish(slot, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+            finish(takeRecord(slot), error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
             releaseSlot(slot)
         }
     }
 
     private enum Outcome {
-        case sent(kick: Bool)
+        /// With what to ring, if the device wants to be told.
+        case sent(Doorbell?)
         case refused
     }
 
@@ -126,26 +137,30 @@ final class RequestQueue: @unchecked Sendable {
             let free = state.pointee.phase == .running ? state.pointee.freeSlots.popLast() : nil
             guard let free else {
                 state.pointee.parked.append(.init(bytes: Array(request), call: call))
-                return .sent(kick: false)
+                return .sent(nil)
             }
-            return .sent(kick: send(request, call: call, in: Int(free)))
+            return .sent(doorbell(if: send(request, call: call, in: Int(free))))
         }
         switch outcome {
-        case .sent(let kick): if kick { doorbell?.ring(lending: false) }
+        case .sent(let bell): bell?.ring(lending: false)
         case .refused: refuse(request, call)
         }
     }
 
-    /// Answers a request that no slot holds with EIO.
-    private func refuse(_ request: UnsafeRawBufferPointer, _ call: PendingCall?) {
+    /// Answers a request that no slot holds.
+    private func refuse(_ request: UnsafeRawBufferPointer, _ call: PendingCall?, with error: Errno = .ioError) {
         guard let head = RequestHead(request), Opcode(rawValue: head.opcode)?.hasNoReply != true else { return }
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-        let reply = Reply(id: head.id, opcode: head.opcode, error: .ioError, payload: nothing)
+        let reply = Reply(id: head.id, opcode: head.opcode, error: error, payload: nothing)
         if let call { call.finish(reply) } else { driver.deliver(reply) }
     }
 
-    /// Takes back a request that has not gone out yet; whether there was one of that id.
-    func cancelParked(_ id: RequestID) -> Bool { lock.withLock { state.pointee.parked.remove(id) } }
+    /// Takes back a request that has not gone out yet and answers it EINTR; whether there was one of that id.
+    func interruptParked(_ id: RequestID) -> Bool {
+        guard let parked = lock.withLock({ state.pointee.parked.remove(id) }) else { return false }
+        parked.bytes.withUnsafeBytes { refuse($0, parked.call, with: .interrupted) }
+        return true
+    }
 
     /// Fills a slot with a request and makes it available, under the lock; whether to kick.
     private func send(_ request: UnsafeRawBufferPointer, call: PendingCall?, in slot: Int) -> Bool {
@@ -232,12 +247,12 @@ final class RequestQueue: @unchecked Sendable {
     func completeUsed() {
         var finished: Int?
         while true {
-            var kick = false
+            var bell: Doorbell?
             let next = lock.withLock { () -> Completion in
-                if let slot = finished { kick = recycle(slot) }
+                if let slot = finished { bell = doorbell(if: recycle(slot)) }
                 return nextUsed()
             }
-            if kick { doorbell?.ring(lending: false) }
+            bell?.ring(lending: false)
             switch next {
             case .nothing: return
             case .broken(let error): return driver.ringBroke(self, error)
@@ -272,7 +287,7 @@ final class RequestQueue: @unchecked Sendable {
     }
 
     private func deliver(_ slot: Int, written: UInt32) {
-        let record = slots[slot]
+        let record = takeRecord(slot)
         guard record.shape != .none else { return }
         var error: Errno?
         var payload = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -282,7 +297,14 @@ final class RequestQueue: @unchecked Sendable {
         } catch let failure {
             error = failure
         }
-        finish(slot, error: error, payload: payload)
+        finish(record, error: error, payload: payload)
+    }
+
+    /// What the driver knows of the slot's request, and the right to answer it.
+    private func takeRecord(_ slot: Int) -> RequestSlot {
+        let record = slots[slot]
+        slots[slot].call = nil
+        return record
     }
 
     /// Bytes of payload of a successful reply.
@@ -304,28 +326,28 @@ final class RequestQueue: @unchecked Sendable {
         return count
     }
 
-    private func finish(_ slot: Int, error: Errno?, payload: UnsafeRawBufferPointer) {
-        let record = slots[slot]
+    private func finish(_ record: RequestSlot, error: Errno?, payload: UnsafeRawBufferPointer) {
         guard record.shape != .none else { return }
         let reply = Reply(id: record.id, opcode: record.opcode, error: error, payload: payload)
         if error == nil, let opcode = Opcode(rawValue: record.opcode) {
             driver.ledger.count(opcode, payload: payload)
         }
         guard let call = record.call else { return driver.deliver(reply) }
-        slots[slot].call = nil
         call.takeRetainedValue().finish(reply)
     }
 
     // MARK: breaking and mending
 
-    /// Answers EIO to everything in flight. Parked requests wait for the next session.
+    /// Answers EIO to everything in flight, once. Parked requests wait for the next session. Never waits.
     func fail() {
-        let lost = lock.withLock { () -> [Int] in
+        let lost = lock.withLock { () -> [RequestSlot] in
             state.pointee.phase = .broken
-            return slots.indices.filter { slots[$0].state == .inFlight }
+            let lost = slots.indices.filter { slots[$0].state == .inFlight }
+            for slot in lost { slots[slot].state = .lost }
+            return lost.map(takeRecord)
         }
-        for slot in lost where slots[slot].shape != .none {
-            finish(slot, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+        for record in lost {
+            finish(record, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
         }
     }
 
@@ -347,20 +369,20 @@ final class RequestQueue: @unchecked Sendable {
         state.pointee.ring = ring
         _ = state.pointee.ring.armInterrupts()
         state.pointee.phase = .settingUp
-        for slot in slots.indices where slots[slot].state == .inFlight { slots[slot].state = .free }
+        for slot in slots.indices where slots[slot].state == .lost { slots[slot].state = .free }
         state.pointee.freeSlots = slots.indices.filter { slots[$0].state == .free }.map { UInt16($0) }
     }
 
     /// The session is up: requests go out, the parked ones first.
     func resume() {
-        let kick = lock.withLock { () -> Bool in
+        let bell = lock.withLock { () -> Doorbell? in
             state.pointee.phase = .running
             var kick = false
             while !state.pointee.parked.isEmpty, let slot = state.pointee.freeSlots.popLast() {
                 if recycle(Int(slot)) { kick = true }
             }
-            return kick
+            return doorbell(if: kick)
         }
-        if kick { doorbell?.ring(lending: false) }
+        bell?.ring(lending: false)
     }
 }

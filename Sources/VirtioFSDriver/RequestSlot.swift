@@ -7,6 +7,8 @@ struct RequestSlot {
         /// Somebody fills it.
         case held
         case inFlight
+        /// It was in flight when the ring broke, and is answered: until the reset it is still the device's.
+        case lost
     }
 
     var state = State.free

@@ -43,19 +43,22 @@ final class SessionKeeper: @unchecked Sendable {
             case Self.stopped: return
             case Self.broken:
                 guard word.compareExchange(expected: Self.broken, desired: Self.idle) else { continue }
-                mend()
+                guard mend() else { return }
             default: word.park(while: Self.idle)
             }
         }
     }
 
-    private func mend() {
+    /// Whether there is a session again. If not, nothing more is tried: each try could end as this one.
+    private func mend() -> Bool {
         do throws(DriverError) {
             try driver.recover()
             driver.logger.notice("the device was reset; a new session is up")
+            return true
         } catch {
             driver.logger.critical("the device can't be brought up again", metadata: ["error": "\(error)"])
             driver.giveUp()
+            return false
         }
     }
 }

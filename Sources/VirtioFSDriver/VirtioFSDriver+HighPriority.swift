@@ -9,6 +9,10 @@ extension VirtioFSDriver {
         request.withUnsafeBytes { bytes in
             guard let head = RequestHead(bytes) else { return }
             let arguments = UnsafeRawBufferPointer(rebasing: bytes[MemoryLayout<fuse_in_header>.size...])
+            // Only a batch can be sent in pieces.
+            guard bytes.count <= hiprioQueue.layout.largestRequest || head.opcode == Opcode.batchForget.rawValue else {
+                return
+            }
             switch Opcode(rawValue: head.opcode) {
             case .forget where arguments.count >= MemoryLayout<fuse_forget_in>.size:
                 ledger.forget(arguments.loadUnaligned(as: UInt64.self))
@@ -23,9 +27,7 @@ extension VirtioFSDriver {
 
     /// A request that has not gone out yet is answered here; of any other the device is told.
     private func interrupt(_ target: RequestID, _ bytes: UnsafeRawBufferPointer) {
-        for queue in queues where queue.cancelParked(target) {
-            return deliver(Reply(id: target, opcode: 0, error: .interrupted, payload: .init(start: nil, count: 0)))
-        }
+        if queues.contains(where: { $0.interruptParked(target) }) { return }
         submitHighPriority(bytes)
     }
 

@@ -21,6 +21,8 @@ public final class VirtioFSDriver: @unchecked Sendable {
     let logger: Logger
     private let options: DriverOptions
     private let arena: DriverArena
+    /// What was negotiated first; the arena is laid out for it.
+    private let features: FeatureBits
     /// The hiprio queue, then the request queues.
     private(set) var queues: [RequestQueue] = []
     /// Where replies go that no ``PendingCall`` waits for. Set before the first such request.
@@ -37,6 +39,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
         self.logger = logger
         let probe = try Self.negotiate(transport, options)
         tag = probe.tag
+        features = probe.features
         requestQueueCount = probe.requestQueueCount
         do throws(Errno) {
             arena = try DriverArena(
@@ -45,11 +48,16 @@ public final class VirtioFSDriver: @unchecked Sendable {
             throw .system(error)
         }
         largestRequest = arena.requestLayout.largestRequest
-        for number in arena.queues.indices {
-            let ring = try setUp(number)
-            queues.append(arena.makeQueue(number, ring: ring, driver: self))
+        do throws(DriverError) {
+            for number in arena.queues.indices {
+                let ring = try setUp(number)
+                queues.append(arena.makeQueue(number, ring: ring, driver: self))
+            }
+            try start()
+        } catch {
+            transport.setStatus(.failed)
+            throw error
         }
-        try start()
         keeper = SessionKeeper(driver: self)
         transport.onConfigurationChange { [weak self] in self?.configurationChanged() }
     }
@@ -73,8 +81,10 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     private func start() throws(DriverError) {
         transport.setStatus(.driverOK)
-        for queue in queues { queue.doorbell = transport.doorbell(queue.number) }
-        guard queues.allSatisfy({ $0.doorbell != nil }) else { throw .transport(.noSuchQueue(queues.count)) }
+        for queue in queues {
+            guard let doorbell = transport.doorbell(queue.number) else { throw .transport(.noSuchQueue(queue.number)) }
+            queue.setDoorbell(doorbell)
+        }
     }
 
     /// Resets the device. Nothing is in flight: all calls have been answered.
@@ -104,11 +114,15 @@ public final class VirtioFSDriver: @unchecked Sendable {
     /// The device returned what it does not have, or more than it was given.
     func ringBroke(_ queue: RequestQueue, _ error: RingError) {
         logger.error("the device broke a ring", metadata: ["queue": "\(queue.number)", "error": "\(error)"])
+        // At once: the keeper itself may be waiting for an answer on this queue.
+        queue.fail()
         keeper?.wake()
     }
 
     private func configurationChanged() {
-        if transport.status.contains(.deviceNeedsReset) { keeper?.wake() }
+        guard transport.status.contains(.deviceNeedsReset) else { return }
+        for queue in queues { queue.fail() }
+        keeper?.wake()
     }
 
     /// Gives up what is in flight, resets the device and starts a new session as the old one was
@@ -117,15 +131,17 @@ public final class VirtioFSDriver: @unchecked Sendable {
         for queue in queues { queue.fail() }
         transport.reset()
         ledger.clear()
-        _ = try Self.negotiate(transport, options)
+        let probe = try Self.negotiate(transport, options)
+        guard probe.features == features else { throw .features(offered: probe.features) }
         for queue in queues { queue.restart(try setUp(queue.number)) }
         try start()
         try openSessionAgain()
         for queue in queues { queue.resume() }
     }
 
-    /// Answers EIO to everything from here on.
+    /// Answers EIO to everything from here on (init.driver-sets-failed).
     func giveUp() {
+        transport.setStatus(.failed)
         for queue in queues { queue.die() }
     }
 
@@ -148,8 +164,9 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sends a whole request and waits for its reply: the payload.
     ///
-    /// - Throws: the reply's error.
+    /// - Throws: the reply's error; EINVAL for what is no request, or longer than ``largestRequest``.
     public func call(_ request: [UInt8], queue index: Int = 0, internally: Bool = false) throws(Errno) -> [UInt8] {
+        guard RequestHead(request) != nil, request.count <= largestRequest else { throw .invalidArgument }
         let pending = PendingCall()
         let queue = requestQueue(index)
         request.withUnsafeBytes { bytes in
@@ -167,7 +184,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sends a whole request that is never answered: FORGET, BATCH_FORGET, INTERRUPT.
     public func post(_ request: [UInt8]) {
-        request.withUnsafeBytes { submitHighPriority($0) }
+        sendHighPriority(request)
     }
 }
 

@@ -3,7 +3,7 @@ public import GuestMemory
 /// The device's consuming half of a virtqueue of either kind. One thread at a time, but for the walk of a chain that a
 /// thread has popped.
 public struct AvailableReader: ~Copyable, Sendable {
-    private enum Kind: ~Copyable {
+    enum Kind: ~Copyable {
         case split(RingPlace<SplitAvailableReader>)
         case packed(RingPlace<PackedAvailableReader>)
     }
@@ -59,6 +59,15 @@ public struct AvailableReader: ~Copyable, Sendable {
         }
     }
 
+    /// Whether nothing is available at a place that ``nextAvailable`` was a moment ago. From any thread: the one that
+    /// takes chains may have gone on meanwhile.
+    public func isEmpty(at place: UInt16) -> Bool {
+        switch kind {
+        case .split(let ring): ring.pointer.pointee.isEmpty(at: place)
+        case .packed(let ring): ring.pointer.pointee.isEmpty(at: place)
+        }
+    }
+
     /// Takes the next available chain; nothing when there is none.
     public func pop() throws(RingError) -> PoppedChain? {
         switch kind {
@@ -98,7 +107,7 @@ public struct AvailableReader: ~Copyable, Sendable {
 /// The device's producing half of a virtqueue of either kind. ``AvailableReader/usedWriter(start:)`` makes it. One thread
 /// at a time, which may be another than the reader's.
 public struct UsedWriter: ~Copyable, Sendable {
-    private enum Kind: ~Copyable {
+    enum Kind: ~Copyable {
         case split(RingPlace<SplitUsedWriter>)
         case packed(RingPlace<PackedUsedWriter>)
     }

@@ -37,9 +37,13 @@ public struct PackedAvailableReader: ~Copyable {
     }
 
     /// Whether the driver has made nothing available that was not popped yet.
-    public var isEmpty: Bool {
+    public var isEmpty: Bool { isEmpty(at: nextAvailable) }
+
+    /// Whether nothing is available at a place that was ``nextAvailable``. From any thread.
+    func isEmpty(at place: UInt16) -> Bool {
+        let position = PackedPosition(rawValue: place)
         // Acquires: the rest of the descriptor, and of its chain, is visible after this (virtio 1.4, 2.8.21.1).
-        fields.flags(next).load() & PackedDescriptor.ownership != next.availableFlags
+        return fields.flags(position).load() & PackedDescriptor.ownership != position.availableFlags
     }
 
     /// Takes the next available chain; nothing when there is none. Its descriptors are copied, each once, and only the

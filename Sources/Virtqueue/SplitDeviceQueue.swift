@@ -19,7 +19,10 @@ public struct SplitAvailableReader: ~Copyable {
     public var size: UInt16 { fields.size }
 
     /// Whether the driver has made nothing available that was not popped yet.
-    public var isEmpty: Bool { fields.availableIndex.load() == nextAvailable }
+    public var isEmpty: Bool { isEmpty(at: nextAvailable) }
+
+    /// Whether nothing is available at a place that was ``nextAvailable``. From any thread.
+    func isEmpty(at place: UInt16) -> Bool { fields.availableIndex.load() == place }
 
     /// The half that returns what this one pops. It goes on where the used ring's own index stands.
     public func usedWriter() -> SplitUsedWriter { SplitUsedWriter(fields: fields) }
