@@ -50,7 +50,7 @@ extension HostDirectory {
         in folder: FileDescriptor, of parent: Inode, _ listed: FolderListing.Entry
     ) throws(Errno) -> fuse_entry_out {
         let key = InodeKey(inode: listed.inode, device: parent.key.device, mount: parent.key.mount)
-        return try entry(in: folder, listed.name, perhapsKnown: inodes.contains(key))
+        return try entry(in: folder, listed.name, perhapsKnown: inodes.isHeld(key))
     }
 
     private func entry(_ node: NodeID, _ status: borrowing statx) -> fuse_entry_out {

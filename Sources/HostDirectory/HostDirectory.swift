@@ -17,7 +17,7 @@ import CKernel
 public final class HostDirectory: FileSystem {
     public let options: HostDirectoryOptions
     let inodes: InodeTable
-    let handles = HandleTable()
+    let handles: HandleTable
     let descriptors: DescriptorFolder
     let attributeValidity: Validity
     let entryValidity: Validity
@@ -35,7 +35,11 @@ public final class HostDirectory: FileSystem {
         let root = try Self.open(path)
         var status = statx()
         try root.descriptor.status(mask: InodeKey.mask, into: &status)
-        inodes = try InodeTable(root: root.release(), status)
+        let mounts = MountTable(
+            root: root.descriptor, InodeKey(status).mount, isEnabled: options.fileHandles)
+        inodes = try InodeTable(
+            root: root.release(), status, mounts: mounts, budget: DescriptorBudget(inodes: options.descriptorBudget))
+        handles = HandleTable(inodes: inodes)
     }
 
     private static func open(_ path: FilePath) throws(Errno) -> OwnedDescriptor {
@@ -50,6 +54,9 @@ public final class HostDirectory: FileSystem {
     public var inodeCount: Int { inodes.count }
     /// How many files and folders the client has open.
     public var openHandleCount: Int { handles.count }
+
+    /// How many of the nodes are held by a handle of the host's and no descriptor.
+    public var evictedInodeCount: Int { inodes.evictedCount }
 
     /// Whether the client collects writes, and so needs to read what it opened for writing.
     var isWriteback: Bool { writeback.load(ordering: .relaxed) }
@@ -87,8 +94,7 @@ extension HostDirectory {
     ) throws(Errno) -> Result {
         let pin = try inodes.pin(node)
         defer { inodes.unpin(pin) }
-        let inode = pin.payload
-        return try body(inode.descriptor, inode)
+        return try body(try inodes.descriptor(of: pin), pin.payload)
     }
 
     /// Runs `body` with what holds the folder `parent`, in which `name` is to be looked for.

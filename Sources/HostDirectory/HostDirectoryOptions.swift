@@ -14,10 +14,16 @@ public struct HostDirectoryOptions: Sendable {
     public var entryTimeout: Duration?
     /// How long a name that was not found is taken not to exist. Zero, as in virtiofsd: the client asks each time.
     public var negativeTimeout: Duration
+    /// How many descriptors the nodes that the client knows may take before unused ones are held by handles instead; half
+    /// of what the process may have open, if nothing is given.
+    public var descriptorBudget: Int?
+    /// Lets nodes be held by handles (name_to_handle_at(2)), where the host and its privileges allow it.
+    public var fileHandles: Bool
 
     public init(
         cache: CacheMode = .auto, writeback: Bool = false, readOnly: Bool = false, allowDirectIO: Bool = false,
-        attributeTimeout: Duration? = nil, entryTimeout: Duration? = nil, negativeTimeout: Duration = .zero
+        attributeTimeout: Duration? = nil, entryTimeout: Duration? = nil, negativeTimeout: Duration = .zero,
+        descriptorBudget: Int? = nil, fileHandles: Bool = true
     ) {
         self.cache = cache
         self.writeback = writeback
@@ -26,5 +32,7 @@ public struct HostDirectoryOptions: Sendable {
         self.attributeTimeout = attributeTimeout
         self.entryTimeout = entryTimeout
         self.negativeTimeout = negativeTimeout
+        self.descriptorBudget = descriptorBudget
+        self.fileHandles = fileHandles
     }
 }

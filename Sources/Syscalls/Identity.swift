@@ -1,4 +1,3 @@
-
 import CKernel
 
 /// Runs `body` as `uid` and `gid` in the eyes of the file system (setfsuid(2), setfsgid(2)), on this thread alone.

@@ -20,7 +20,7 @@ public final class MockGuestMemory: @unchecked Sendable {
     public init(size: Int) throws(Errno) {
         let size = (size + 4095) & ~4095
         let file = try MemoryFile(name: "mock-guest", size: size)
-        region = try GuestRegion(start: Self.start, mapping: file.descriptor, size: size)
+        region = try GuestRegion(start: Self.start, keeping: file)
         map = GuestMemoryMap(regions: [region])!
     }
 

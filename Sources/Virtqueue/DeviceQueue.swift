@@ -3,7 +3,7 @@ public import GuestMemory
 /// The device's consuming half of a virtqueue of either kind. One thread at a time, but for the walk of a chain that a
 /// thread has popped.
 public struct AvailableReader: ~Copyable, Sendable {
-    private enum Kind: ~Copyable {
+    enum Kind: ~Copyable {
         case split(RingPlace<SplitAvailableReader>)
         case packed(RingPlace<PackedAvailableReader>)
     }
@@ -107,7 +107,7 @@ public struct AvailableReader: ~Copyable, Sendable {
 /// The device's producing half of a virtqueue of either kind. ``AvailableReader/usedWriter(start:)`` makes it. One thread
 /// at a time, which may be another than the reader's.
 public struct UsedWriter: ~Copyable, Sendable {
-    private enum Kind: ~Copyable {
+    enum Kind: ~Copyable {
         case split(RingPlace<SplitUsedWriter>)
         case packed(RingPlace<PackedUsedWriter>)
     }

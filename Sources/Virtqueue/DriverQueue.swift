@@ -2,7 +2,7 @@ public import GuestMemory
 
 /// The driver's half of a virtqueue of either kind. One thread at a time.
 public struct DriverQueue: ~Copyable, Sendable {
-    private enum Kind: ~Copyable {
+    enum Kind: ~Copyable {
         case split(RingPlace<SplitDriverQueue>)
         case packed(RingPlace<PackedDriverQueue>)
     }

@@ -31,8 +31,10 @@ final class MountedShare {
     let child: Child
     private var ended = false
 
+    convenience init(_ options: String...) throws { try self.init(options) }
+
     /// - Parameter options: of `virtiofs mount`, before share and mount point.
-    init(_ options: String...) throws {
+    init(_ options: [String]) throws {
         share = try folder.folder("share")
         mountPoint = try folder.folder("mnt")
         child = try Child(commandURL, ["mount", "-f"] + options + [share, mountPoint])
