@@ -1,4 +1,4 @@
-public import CKernel
+import CKernel
 public import SystemPackage
 
 /// What the host's kernel calls a file handle (`struct file_handle`, name_to_handle_at(2)): it names a file for as long

@@ -30,6 +30,8 @@ public final class Request {
     public var gid: UInt32 { header.gid }
     public var pid: UInt32 { header.pid }
     public var id: RequestID { RequestID(rawValue: header.unique) }
+    /// A group beyond ``gid`` that the caller is in, and by which it may make something in the folder in question.
+    public internal(set) var supplementaryGroup: UInt32?
 
     /// To be called before a call that may block for long: an fsync, a lock, a read of what is not in memory. The
     /// device then gives the queue that this thread serves to another thread.
