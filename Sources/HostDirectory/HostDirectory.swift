@@ -18,6 +18,7 @@ public final class HostDirectory: FileSystem {
     public let options: HostDirectoryOptions
     let inodes: InodeTable
     let handles: HandleTable
+    let locks = LockTable()
     let descriptors: DescriptorFolder
     let attributeValidity: Validity
     let entryValidity: Validity
@@ -84,11 +85,13 @@ public final class HostDirectory: FileSystem {
         ]
         if probeACLs() { flags.formUnion([.posixACL, .dontMask]) }
         flags.insert(options.cache == .always ? .cacheSymlinks : .autoInvalidateData)
+        if options.locks { flags.formUnion([.posixLocks, .flockLocks]) }
         if options.writeback { flags.insert(.writebackCache) }
         return flags
     }
 
     public func end() {
+        locks.removeAll()
         handles.removeAll()
         inodes.removeAll()
     }

@@ -41,10 +41,32 @@ public final class Request {
     public func mayBlock() throws(Errno) { try server?.willBlock(self) }
 }
 
+extension Request {
+    /// Whether this thread still serves its queue after ``mayBlock()``, because all others are in operations that block:
+    /// while it waits, nothing of the queue is served.
+    public var holdsQueue: Bool { server != nil && !hasBlocked }
+
+    /// Runs `body`, which blocks, so that `action` is called, on another thread, when the client interrupts the request or
+    /// the queue stops. `action` has to make `body` return.
+    ///
+    /// - Throws: EINTR when that has happened already.
+    public func onInterrupt<Result>(
+        _ action: @escaping @Sendable () -> Void, while body: () throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        guard let server else { return try body() }
+        let wait = try server.startWait(self, action)
+        defer { server.endWait(wait) }
+        return try body()
+    }
+}
+
 /// What serves requests on behalf of something that must not be held up.
 protocol BlockingHost: AnyObject {
     /// See ``Request/mayBlock()``.
     func willBlock(_ request: Request) throws(Errno)
+    /// See ``Request/onInterrupt(_:while:)``: a number for ``endWait(_:)``.
+    func startWait(_ request: Request, _ action: @escaping @Sendable () -> Void) throws(Errno) -> Int
+    func endWait(_ wait: Int)
 }
 
 extension Errno {

@@ -71,6 +71,17 @@ static inline int ck_futex_wake(const void *word, int count) {
 static inline char **ck_environ(void) { return environ; }
 static inline void ck_ignore_signal(int number) { signal(number, SIG_IGN); }
 
+static inline int ck_flock(int fd, int operation) { return flock(fd, operation); }
+
+// Sends the calling thread a signal again and again, until timer_delete(2).
+static inline int ck_start_ticking(int number, long nanoseconds, timer_t *timer) {
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = number};
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    if (timer_create(CLOCK_MONOTONIC, &event, timer) != 0) return -1;
+    struct itimerspec times = {.it_interval = {0, nanoseconds}, .it_value = {0, nanoseconds}};
+    return timer_settime(*timer, 0, &times, (void *)0);
+}
+
 static inline pid_t ck_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 static inline void ck_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
