@@ -26,6 +26,7 @@ let package = Package(
         .library(name: "HostDirectory", targets: ["HostDirectory"]),
         .library(name: "VirtioFSDriver", targets: ["VirtioFSDriver"]),
         .library(name: "KernelMount", targets: ["KernelMount"]),
+        .library(name: "VhostUser", targets: ["VhostUser"]),
         .library(name: "VirtioTestSupport", targets: ["VirtioTestSupport"]),
     ],
     dependencies: [
@@ -63,11 +64,19 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "VirtioTestSupport",
-            dependencies: ["Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            dependencies: [
+                "VirtioFSDevice", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel",
+                systemPackage,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "VhostUser",
+            dependencies: ["Virtio", "Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage, logging],
             swiftSettings: strict),
         .executableTarget(
             name: "virtiofs",
             dependencies: [
+                "VhostUser",
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -85,7 +94,8 @@ let package = Package(
         .testTarget(
             name: "VirtioFSDeviceTests",
             dependencies: [
-                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
+                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory",
+                "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
         .testTarget(
@@ -97,9 +107,29 @@ let package = Package(
         .testTarget(
             name: "HostileTests",
             dependencies: [
-                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
+                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory",
+                "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
+        .testTarget(
+            name: "KernelMountTests",
+            dependencies: [
+                "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "VirtioTestSupport",
+                "FUSEWire", systemPackage,
+            ], swiftSettings: strict),
+        .target(
+            name: "ServeSupport", dependencies: ["VirtioTestSupport", systemPackage], path: "Tests/ServeSupport",
+            swiftSettings: strict),
+        .testTarget(
+            name: "VhostUserTests",
+            dependencies: [
+                "VhostUser", "ServeSupport", "VirtioTestSupport", "VirtioFSDriver", "Virtio", "Virtqueue",
+                "GuestMemory",
+                "FUSEWire", "Syscalls", "CKernel", "virtiofs", systemPackage,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GuestTests", dependencies: ["ServeSupport", "VirtioTestSupport", "virtiofs", systemPackage],
+            exclude: ["Guest"], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
 )

@@ -11,3 +11,12 @@ extension FileDescriptor {
     /// `AT_EMPTY_PATH`.
     public func checkExistence() throws(Errno) { try check(faccessat(rawValue, "", F_OK, AT_EMPTY_PATH)) }
 }
+
+extension FileDescriptor {
+    /// Bytes in the file. The corresponding call is fstat(2).
+    public func fileSize() throws(Errno) -> Int {
+        var status = CKernel.stat()
+        try check(CKernel.fstat(rawValue, &status))
+        return Int(status.st_size)
+    }
+}

@@ -31,8 +31,17 @@ public struct MemoryMapping: ~Copyable, @unchecked Sendable {
     /// Bytes.
     public let size: Int
 
+    private let survivesShrinking: Bool
+
     /// Maps `size` bytes of `descriptor` from `offset` on, for reading and writing.
-    public init(sharing descriptor: FileDescriptor, offset: Int = 0, size: Int) throws(Errno) {
+    ///
+    /// - Parameters:
+    ///   - offset: a multiple of the page size.
+    ///   - survivesShrinking: whether the file is somebody else's, who may shrink it under the mapping. What is missing
+    ///     then reads as zeros, and the process lives on.
+    public init(
+        sharing descriptor: FileDescriptor, offset: Int = 0, size: Int, survivesShrinking: Bool = false
+    ) throws(Errno) {
         let whole = Self.wholeSize(size)
         let reserved = mmap(nil, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let reserved, reserved != MAP_FAILED else { throw lastErrno() }
@@ -44,12 +53,24 @@ public struct MemoryMapping: ~Copyable, @unchecked Sendable {
             munmap(reserved, whole)
             throw error
         }
+        if survivesShrinking {
+            do throws(Errno) {
+                try MappingFaults.add(address, size: Self.wholeSize(size) - 2 * Self.guardSize)
+            } catch {
+                munmap(reserved, whole)
+                throw error
+            }
+        }
         base = address
         self.size = size
+        self.survivesShrinking = survivesShrinking
     }
 
     /// The mapping in whole pages, and the guards.
     private static func wholeSize(_ size: Int) -> Int { (size + guardSize - 1) & ~(guardSize - 1) + 2 * guardSize }
 
-    deinit { munmap(base - Self.guardSize, Self.wholeSize(size)) }
+    deinit {
+        if survivesShrinking { MappingFaults.remove(base) }
+        munmap(base - Self.guardSize, Self.wholeSize(size))
+    }
 }

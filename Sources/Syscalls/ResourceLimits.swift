@@ -19,6 +19,13 @@ public enum ResourceLimits {
         return Int(clamping: limit.rlim_cur)
     }
 
+    /// Sets the number of open files; whether the kernel lets this process do so.
+    public static func setOpenFiles(_ count: Int) -> Bool {
+        let wanted = rlim_t(count)
+        var limit = rlimit(rlim_cur: wanted, rlim_max: wanted)
+        return setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+    }
+
     private static func largestOpenFiles() -> rlim_t {
         guard let file = fopen("/proc/sys/fs/nr_open", "re") else { return 0 }
         defer { fclose(file) }

@@ -63,6 +63,9 @@ final class InterruptRegistry: @unchecked Sendable {
         }
     }
 
+    /// Interrupts that no request has taken yet.
+    var count: Int { lock.withLock { pending.count { $0 != nil } } }
+
     func removeAll() {
         lock.withLock {
             for position in pending.indices { pending[position] = nil }

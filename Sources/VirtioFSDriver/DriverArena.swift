@@ -46,7 +46,7 @@ struct DriverArena {
         }
         let total = Int(next.rawValue - Self.start.rawValue)
         let file = try MemoryFile(name: "virtiofs-guest", size: total)
-        region = try GuestRegion(start: Self.start, mapping: file.descriptor, size: total)
+        region = try GuestRegion(start: Self.start, keeping: file)
         map = GuestMemoryMap(regions: [region])!
         queues = laidOut
         self.features = features

@@ -155,6 +155,9 @@ final class RequestQueue: @unchecked Sendable {
         if let call { call.finish(reply) } else { driver.deliver(reply) }
     }
 
+    /// Requests that wait for a slot.
+    var parkedCount: Int { lock.withLock { state.pointee.parked.count } }
+
     /// Takes back a request that has not gone out yet and answers it EINTR; whether there was one of that id.
     func interruptParked(_ id: RequestID) -> Bool {
         guard let parked = lock.withLock({ state.pointee.parked.remove(id) }) else { return false }

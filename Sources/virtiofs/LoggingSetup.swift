@@ -9,4 +9,14 @@ enum LoggingSetup {
             return handler
         }
     }
+
+    /// - Parameter level: nothing logs nothing.
+    static func start(level: Logger.Level?) {
+        LoggingSystem.bootstrap { label in
+            guard let level else { return SwiftLogNoOpLogHandler() }
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+    }
 }

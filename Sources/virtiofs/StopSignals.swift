@@ -18,6 +18,9 @@ struct StopSignals: ~Copyable {
         signals = OwnedDescriptor(owning: FileDescriptor(rawValue: descriptor))
     }
 
+    /// Readable once a signal has come.
+    var descriptor: FileDescriptor { signals.descriptor }
+
     /// Waits until a signal comes or `other` is readable.
     func wait(orEndOf other: FileDescriptor) {
         var polled = [

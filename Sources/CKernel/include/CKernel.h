@@ -41,10 +41,12 @@
 #include <linux/fs.h>
 #include <linux/fuse.h>
 #include <linux/futex.h>
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_fs.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
 #include "FUSESupplement.h"
+#include "Sockets.h"
 #include "Wrappers.h"
