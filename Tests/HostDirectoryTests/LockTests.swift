@@ -147,7 +147,7 @@ import Testing
             request.hasBlocked = true
             got.store(set(2, F_WRLCK, waits: true, request).rawValue, ordering: .releasing)
         } meanwhile: {
-            usleep(50_000)
+            while how != .earlyInterrupt && !host.isWaiting { usleep(1000) }
             switch how {
             case .interrupt: host.interrupts.interrupt(id)
             case .earlyInterrupt: break
@@ -205,10 +205,14 @@ private final class Counter: Sendable {
 /// What a queue server is to a request that waits.
 private final class WaitingHost: BlockingHost, Sendable {
     let interrupts = InterruptRegistry()
+    private let waiting = Atomic<Bool>(false)
+
+    var isWaiting: Bool { waiting.load(ordering: .acquiring) }
 
     func willBlock(_ request: Request) throws(Errno) {}
     func startWait(_ request: Request, _ action: @escaping @Sendable () -> Void) throws(Errno) -> Int {
-        try interrupts.startWait(of: request.id, on: self, action)
+        defer { waiting.store(true, ordering: .releasing) }
+        return try interrupts.startWait(of: request.id, on: self, action)
     }
     func endWait(_ wait: Int) { interrupts.endWait(wait) }
 }
