@@ -83,8 +83,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "HostDirectoryTests",
-            dependencies: ["HostDirectory", "VirtioFSDevice", "FUSEWire", "Syscalls", "CKernel", systemPackage],
-            swiftSettings: strict),
+            dependencies: [
+                "HostDirectory", "VirtioFSDevice", "Virtqueue", "FUSEWire", "Syscalls", "CKernel", systemPackage,
+            ], swiftSettings: strict),
         .testTarget(
             name: "GuestMemoryTests", dependencies: ["GuestMemory", "Syscalls", systemPackage], swiftSettings: strict),
         .testTarget(

@@ -27,7 +27,7 @@ extension HostDirectory {
     /// would not keep the file.
     private func holdEvicted(_ name: FileName, in folder: FileDescriptor) -> InodeTable.Pin? {
         guard inodes.evictedCount > 0 else { return nil }
-        var status = statx()
+        var status = CKernel.statx()
         do throws(Errno) {
             try folder.statusAt(
                 name.pointer, flags: AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask: InodeKey.mask, into: &status)

@@ -18,11 +18,13 @@ public final class HostDirectory: FileSystem {
     public let options: HostDirectoryOptions
     let inodes: InodeTable
     let handles: HandleTable
+    let locks = LockTable()
     let descriptors: DescriptorFolder
     let attributeValidity: Validity
     let entryValidity: Validity
     let negativeValidity: Validity
     private let writeback = Atomic<Bool>(false)
+    private let umaskIsOurs = Atomic<Bool>(false)
 
     /// Serves the folder at `path`, which may be reached through symbolic links. Not before the last fork(2) of the
     /// process.
@@ -33,7 +35,7 @@ public final class HostDirectory: FileSystem {
         negativeValidity = Validity(options.negativeTimeout)
         descriptors = try DescriptorFolder()
         let root = try Self.open(path)
-        var status = statx()
+        var status = CKernel.statx()
         try root.descriptor.status(mask: InodeKey.mask, into: &status)
         let mounts = MountTable(
             root: root.descriptor, InodeKey(status).mount, isEnabled: options.fileHandles)
@@ -61,9 +63,16 @@ public final class HostDirectory: FileSystem {
     /// Whether the client collects writes, and so needs to read what it opened for writing.
     var isWriteback: Bool { writeback.load(ordering: .relaxed) }
 
+    /// Whether modes come with the caller's umask still on.
+    var appliesUmask: Bool { umaskIsOurs.load(ordering: .relaxed) }
+
     public func begin(offered: InitFlags) -> InitFlags {
         end()
-        let chosen = offered.intersection(wanted)
+        var chosen = offered.intersection(wanted)
+        // A folder's default ACL takes the umask's place, so who has ACLs applies umasks, too.
+        let acls: InitFlags = [.posixACL, .dontMask]
+        if !chosen.isSuperset(of: acls) { chosen.subtract(acls) }
+        umaskIsOurs.store(chosen.contains(.dontMask), ordering: .relaxed)
         writeback.store(chosen.contains(.writebackCache), ordering: .relaxed)
         return chosen
     }
@@ -71,14 +80,18 @@ public final class HostDirectory: FileSystem {
     private var wanted: InitFlags {
         var flags: InitFlags = [
             .asyncRead, .bigWrites, .atomicTruncate, .doReaddirplus, .readdirplusAuto, .parallelDirectoryOperations,
-            .asyncDirectIO, .maxPages, .handleKillprivV2, .initExtended,
+            .asyncDirectIO, .maxPages, .handleKillprivV2, .initExtended, .setxattrExtended,
+            .createSupplementaryGroup,
         ]
+        if probeACLs() { flags.formUnion([.posixACL, .dontMask]) }
         flags.insert(options.cache == .always ? .cacheSymlinks : .autoInvalidateData)
+        if options.locks { flags.formUnion([.posixLocks, .flockLocks]) }
         if options.writeback { flags.insert(.writebackCache) }
         return flags
     }
 
     public func end() {
+        locks.removeAll()
         handles.removeAll()
         inodes.removeAll()
     }

@@ -19,11 +19,19 @@ public struct HostDirectoryOptions: Sendable {
     public var descriptorBudget: Int?
     /// Lets nodes be held by handles (name_to_handle_at(2)), where the host and its privileges allow it.
     public var fileHandles: Bool
+    /// Serves extended attributes.
+    public var extendedAttributes: Bool
+    /// Serves POSIX ACLs, where the host's file system has them, and leaves it to the client to go by them.
+    public var posixACLs: Bool
+    /// Serves locks, so that clients, other mounts and the host's processes respect each other's; else each client keeps
+    /// its own.
+    public var locks: Bool
 
     public init(
         cache: CacheMode = .auto, writeback: Bool = false, readOnly: Bool = false, allowDirectIO: Bool = false,
         attributeTimeout: Duration? = nil, entryTimeout: Duration? = nil, negativeTimeout: Duration = .zero,
-        descriptorBudget: Int? = nil, fileHandles: Bool = true
+        descriptorBudget: Int? = nil, fileHandles: Bool = true, extendedAttributes: Bool = true, posixACLs: Bool = true,
+        locks: Bool = true
     ) {
         self.cache = cache
         self.writeback = writeback
@@ -34,5 +42,8 @@ public struct HostDirectoryOptions: Sendable {
         self.negativeTimeout = negativeTimeout
         self.descriptorBudget = descriptorBudget
         self.fileHandles = fileHandles
+        self.extendedAttributes = extendedAttributes
+        self.posixACLs = posixACLs
+        self.locks = locks
     }
 }

@@ -103,7 +103,7 @@ extension InodeTable {
 
     /// Whether the file still has a name.
     private func isNamed(_ pin: Pin) -> Bool {
-        var status = statx()
+        var status = CKernel.statx()
         do throws(Errno) {
             try pin.record.heldDescriptor.status(mask: UInt32(STATX_NLINK), into: &status)
         } catch {

@@ -85,6 +85,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// Ends all workers and waits until no chain is in their hands; the entry at which the queue would go on.
     func stop() -> UInt16 {
         stopping.store(true, ordering: .sequentiallyConsistent)
+        session.interrupts.interruptAll(on: self)
         doorbell.wake()
         dutyCalls.add(1)
         dutyCalls.wake(.max)
@@ -267,6 +268,15 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             startWorker(size: available.size)
         }
     }
+
+    func startWait(_ request: Request, _ action: @escaping @Sendable () -> Void) throws(Errno) -> Int {
+        let wait = try session.interrupts.startWait(of: request.id, on: self, action)
+        guard isStopping else { return wait }
+        session.interrupts.endWait(wait)
+        throw .interrupted
+    }
+
+    func endWait(_ wait: Int) { session.interrupts.endWait(wait) }
 
     private enum Successor { case none, parked, new }
 

@@ -191,6 +191,9 @@ func errorOf<Result>(_ body: () throws -> Result) -> Errno {
     }
 }
 
+/// What the host says to a call.
+func errorOfHost(_ call: () -> Int32) -> Errno { call() < 0 ? Errno(rawValue: errno) : Errno(rawValue: 0) }
+
 extension Share {
     struct Listed {
         var name: [UInt8]
