@@ -22,12 +22,12 @@ extension VhostUserTests {
             let threads = serve.threadCount
             let peer = try HostilePeer(seed: seed)
             var connections = 0
-            while peer.sentCount < Self.messageCount {
+            while peer.takenCount < Self.messageCount {
                 try peer.attack(RawFrontEnd(serve))
                 connections += 1
-                try #require(serve.isRunning, "seed \(seed), message \(peer.sentCount)")
+                try #require(serve.isRunning, "seed \(seed), message \(peer.takenCount)")
             }
-            print("\(peer.sentCount) messages over \(connections) connections, \(peer.ringCount) rings started")
+            print("\(peer.takenCount) messages taken in over \(connections) connections, \(peer.ringCount) rings started")
             #expect(serve.descriptorCount(settlingAt: descriptors) == descriptors, "seed \(seed)")
             #expect(serve.threadCount == threads)
             try serve.folder.add("hello.txt", Array("hello".utf8))
