@@ -64,7 +64,10 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "VirtioTestSupport",
-            dependencies: ["Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            dependencies: [
+                "VirtioFSDevice", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel",
+                systemPackage,
+            ],
             swiftSettings: strict),
         .target(
             name: "VhostUser",
@@ -80,8 +83,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "HostDirectoryTests",
-            dependencies: ["HostDirectory", "VirtioFSDevice", "FUSEWire", "Syscalls", "CKernel", systemPackage],
-            swiftSettings: strict),
+            dependencies: [
+                "HostDirectory", "VirtioFSDevice", "Virtqueue", "FUSEWire", "Syscalls", "CKernel", systemPackage,
+            ], swiftSettings: strict),
         .testTarget(
             name: "GuestMemoryTests", dependencies: ["GuestMemory", "Syscalls", systemPackage], swiftSettings: strict),
         .testTarget(
@@ -90,7 +94,8 @@ let package = Package(
         .testTarget(
             name: "VirtioFSDeviceTests",
             dependencies: [
-                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
+                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory",
+                "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
         .testTarget(
@@ -102,8 +107,15 @@ let package = Package(
         .testTarget(
             name: "HostileTests",
             dependencies: [
-                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory", "FUSEWire",
+                "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "GuestMemory",
+                "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "KernelMountTests",
+            dependencies: [
+                "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "VirtioTestSupport",
+                "FUSEWire", systemPackage,
             ], swiftSettings: strict),
         .target(
             name: "ServeSupport", dependencies: ["VirtioTestSupport", "CKernel", systemPackage], path: "Tests/ServeSupport",
@@ -111,7 +123,8 @@ let package = Package(
         .testTarget(
             name: "VhostUserTests",
             dependencies: [
-                "VhostUser", "ServeSupport", "VirtioTestSupport", "VirtioFSDriver", "Virtio", "Virtqueue", "GuestMemory",
+                "VhostUser", "ServeSupport", "VirtioTestSupport", "VirtioFSDriver", "Virtio", "Virtqueue",
+                "GuestMemory",
                 "FUSEWire", "Syscalls", "CKernel", "virtiofs", systemPackage,
             ], swiftSettings: strict),
         .testTarget(

@@ -8,10 +8,22 @@ import SystemPackage
 /// It is the folder of the process that opened it: to be made after the last fork(2).
 struct DescriptorFolder: ~Copyable, Sendable {
     private let folder: OwnedDescriptor
+    /// Whether the kernel has setxattrat(2) and its relatives.
+    let hasAttributeCalls: Bool
 
     init() throws(Errno) {
         folder = OwnedDescriptor(
             owning: try FileDescriptor.workingFolder.openAt("/proc/self/fd", flags: O_PATH | O_DIRECTORY))
+        hasAttributeCalls = Self.probeAttributeCalls(folder.descriptor)
+    }
+
+    /// Runs `body` with this folder and the name in it of what `descriptor` holds.
+    @inline(__always)
+    func withName<Result>(
+        of descriptor: FileDescriptor, _ body: (FileDescriptor, UnsafePointer<CChar>) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        let name = DecimalName(descriptor)
+        return try name.withPointer { path throws(Errno) in try body(folder.descriptor, path) }
     }
 
     /// Opens what `descriptor` holds once more.

@@ -3,12 +3,16 @@ import Synchronization
 import Syscalls
 import SystemPackage
 
-/// Every open file and folder by its handle.
+/// Every open file and folder by its handle. An open one's inode is pinned, so that it can lose its last name and still be
+/// used by its node.
 final class HandleTable: Sendable {
     typealias Pin = Slab<OpenFile>.Pin
 
     private let slab = Slab<OpenFile>()
     private let open = Atomic<Int>(0)
+    private let inodes: InodeTable
+
+    init(inodes: InodeTable) { self.inodes = inodes }
 
     deinit { removeAll() }
 
@@ -16,15 +20,26 @@ final class HandleTable: Sendable {
     var count: Int { open.load(ordering: .relaxed) }
 
     /// Takes an open file over.
+    ///
+    /// - Throws: ENFILE when there are no descriptors left for it, ESTALE when its node is not known any more.
     func insert(
         _ descriptor: consuming OwnedDescriptor, of node: NodeID, waits: Bool = false,
         listing: UnsafeMutablePointer<FolderListing>? = nil
     ) throws(Errno) -> FileHandle {
         let file = OpenFile(node: node, rawDescriptor: descriptor.rawValue, waits: waits, listing: listing)
-        let name = try slab.insert(file)
-        _ = descriptor.release()
-        open.wrappingAdd(1, ordering: .relaxed)
-        return FileHandle(rawValue: name)
+        if inodes.budget.isSpent { try inodes.makeMuchRoom() }
+        let inode = try inodes.pin(node)
+        do throws(Errno) {
+            _ = try inodes.descriptor(of: inode)  // held from now on, if it was evicted
+            let name = try slab.insert(file)
+            _ = descriptor.release()
+            open.wrappingAdd(1, ordering: .relaxed)
+            inodes.budget.add(files: 1)
+            return FileHandle(rawValue: name)
+        } catch {
+            inodes.unpin(inode)
+            throw error
+        }
     }
 
     /// The open file, held until ``unpin(_:)``.
@@ -48,6 +63,8 @@ final class HandleTable: Sendable {
     private func close(_ pin: Pin) {
         let file = pin.payload
         file.descriptor.closeOwned()
+        inodes.budget.add(files: -1)
+        inodes.unpin(ofOpenFile: file.node)
         file.listing?.deinitialize(count: 1)
         file.listing?.deallocate()
         slab.recycle(pin)

@@ -17,7 +17,7 @@ extension HostDirectory {
     }
 
     private func attributes(of descriptor: FileDescriptor) throws(Errno) -> fuse_attr_out {
-        var status = statx()
+        var status = CKernel.statx()
         try descriptor.status(mask: UInt32(STATX_BASIC_STATS), into: &status)
         var attributes = fuse_attr_out()
         attributes.attr_valid = attributeValidity.seconds

@@ -4,13 +4,13 @@ import Syscalls
 public import SystemPackage
 public import VirtioFSDevice
 
-/// Everything that gives a new file a name. The mode comes with the caller's umask taken off, and the device's threads
-/// have an empty one.
+/// Everything that makes a new file. The mode comes with the caller's umask taken off, and the device's threads have an
+/// empty one; unless ACLs were negotiated, when the host has to decide between the umask and the folder's default ACL.
 extension HostDirectory {
     public func mkdir(
         _ parent: NodeID, _ name: FileName, _ arguments: fuse_mkdir_in, _ request: Request
     ) throws(Errno) -> fuse_entry_out {
-        try make(parent, name, request) { folder throws(Errno) in
+        try make(parent, name, umask: arguments.umask, request) { folder throws(Errno) in
             try folder.makeDirectoryAt(name.pointer, mode: arguments.mode & 0o7777)
         }
     }
@@ -18,7 +18,7 @@ extension HostDirectory {
     public func mknod(
         _ parent: NodeID, _ name: FileName, _ arguments: fuse_mknod_in, _ request: Request
     ) throws(Errno) -> fuse_entry_out {
-        try make(parent, name, request) { folder throws(Errno) in
+        try make(parent, name, umask: arguments.umask, request) { folder throws(Errno) in
             try folder.makeNodeAt(
                 name.pointer, mode: arguments.mode, device: DeviceNumber.decode(arguments.rdev))
         }
@@ -27,18 +27,28 @@ extension HostDirectory {
     public func symlink(
         _ parent: NodeID, _ name: FileName, target: FileName, _ request: Request
     ) throws(Errno) -> fuse_entry_out {
-        try make(parent, name, request) { folder throws(Errno) in
+        try make(parent, name, umask: 0, request) { folder throws(Errno) in
             try folder.makeSymbolicLinkAt(name.pointer, target: target.pointer)
         }
     }
 
     private func make(
-        _ parent: NodeID, _ name: FileName, _ request: Request, _ body: (FileDescriptor) throws(Errno) -> Void
+        _ parent: NodeID, _ name: FileName, umask: UInt32, _ request: Request,
+        _ body: (FileDescriptor) throws(Errno) -> Void
     ) throws(Errno) -> fuse_entry_out {
         try withFolder(parent, name) { folder throws(Errno) in
             try refuseChange()
-            try withIdentity(uid: request.uid, gid: request.gid) { () throws(Errno) in try body(folder) }
+            try asCaller(request, umask: umask) { () throws(Errno) in try body(folder) }
             return try entry(in: folder, name.pointer, perhapsKnown: false)
+        }
+    }
+
+    /// Runs `body`, which makes a file, as who asked for it.
+    private func asCaller<Result>(
+        _ request: Request, umask: UInt32, _ body: () throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        try withIdentity(uid: request.uid, gid: request.gid, group: request.supplementaryGroup) {
+            () throws(Errno) in try withUmask(mode_t(umask), when: appliesUmask, body)
         }
     }
 
@@ -71,10 +81,35 @@ extension HostDirectory {
     ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
         let flags = openFlags(arguments.flags) & ~O_TRUNC
         let file = OwnedDescriptor(
-            owning: try withIdentity(uid: request.uid, gid: request.gid) { () throws(Errno) in
+            owning: try asCaller(request, umask: arguments.umask) { () throws(Errno) in
                 try folder.openAt(
                     name.pointer, flags: flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode: arguments.mode & 0o7777)
             })
+        return try opened(file, flags)
+    }
+
+    /// With `O_EXCL` the file never gets a name; without, LINK can give it one.
+    public func tmpfile(
+        _ parent: NodeID, _ arguments: fuse_create_in, _ request: Request
+    ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
+        try withNode(parent) { folder, inode throws(Errno) in
+            guard inode.isFolder else { throw .notDirectory }
+            try refuseChange()
+            let flags = openFlags(arguments.flags) & ~O_TRUNC
+            let isNameless = Int32(bitPattern: arguments.flags) & O_EXCL
+            let file = OwnedDescriptor(
+                owning: try asCaller(request, umask: arguments.umask) { () throws(Errno) in
+                    try folder.openAt(
+                        ".", flags: flags | ck_o_tmpfile | isNameless, mode: arguments.mode & 0o7777)
+                })
+            return try opened(file, flags)
+        }
+    }
+
+    /// A new file's node and handle.
+    private func opened(
+        _ file: consuming OwnedDescriptor, _ flags: Int32
+    ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
         // Through the open file, not the name, which may mean another file by now.
         let entry = try entry(holding: try descriptors.reopen(file.descriptor, flags: O_PATH))
         let node = NodeID(rawValue: entry.nodeid)

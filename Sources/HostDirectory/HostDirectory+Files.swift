@@ -46,10 +46,15 @@ extension HostDirectory {
 
     public func release(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno) {
         try handles.remove(arguments.fh, of: node, .file)
+        locks.endWaits(of: arguments.fh)
+        guard arguments.release_flags & UInt32(FUSE_RELEASE_FLOCK_UNLOCK) != 0 else { return }
+        locks.drop(LockTable.Key(node: node, owner: arguments.lock_owner, kind: .whole))
     }
 
     public func flush(_ node: NodeID, _ arguments: fuse_flush_in, _ request: Request) throws(Errno) {
         try withHandle(arguments.fh, of: node, .file) { file throws(Errno) in
+            // A process that closes a file loses its locks on it, whichever descriptor it took them through (fcntl(2)).
+            locks.drop(LockTable.Key(node: node, owner: arguments.lock_owner, kind: .range))
             try file.payload.descriptor.flush()
         }
     }

@@ -92,9 +92,10 @@ extension HostDirectory {
     }
 
     /// An entry of READDIRPLUS with its node. Without one, which leaves it to the client to look the name up, for "."
-    /// and "..", and for a name that went away or can't be had now.
+    /// and "..", for a name that went away or can't be had now, and when nodes are too many to be held: a listing must not
+    /// take the last descriptors.
     private func lookedUp(_ listed: FolderListing.Entry, in folder: Folder) -> fuse_entry_out {
-        guard !listed.isDot else { return fuse_entry_out() }
+        guard !listed.isDot, inodes.hasRoomForListing else { return fuse_entry_out() }
         do throws(Errno) {
             return try entry(in: folder.descriptor, of: folder.inode, listed)
         } catch {

@@ -27,7 +27,7 @@ extension HostDirectory {
     func entry(
         in folder: FileDescriptor, _ name: UnsafePointer<CChar>, perhapsKnown: Bool
     ) throws(Errno) -> fuse_entry_out {
-        var status = statx()
+        var status = CKernel.statx()
         if perhapsKnown {
             let time = inodes.now
             try folder.statusAt(
@@ -40,7 +40,7 @@ extension HostDirectory {
 
     /// The same for a file that is held already.
     func entry(holding descriptor: consuming OwnedDescriptor) throws(Errno) -> fuse_entry_out {
-        var status = statx()
+        var status = CKernel.statx()
         try descriptor.descriptor.status(mask: InodeKey.mask, into: &status)
         return entry(try inodes.adopt(descriptor, status), status)
     }
@@ -50,7 +50,7 @@ extension HostDirectory {
         in folder: FileDescriptor, of parent: Inode, _ listed: FolderListing.Entry
     ) throws(Errno) -> fuse_entry_out {
         let key = InodeKey(inode: listed.inode, device: parent.key.device, mount: parent.key.mount)
-        return try entry(in: folder, listed.name, perhapsKnown: inodes.contains(key))
+        return try entry(in: folder, listed.name, perhapsKnown: inodes.isHeld(key))
     }
 
     private func entry(_ node: NodeID, _ status: borrowing statx) -> fuse_entry_out {

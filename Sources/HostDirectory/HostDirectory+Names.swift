@@ -17,8 +17,24 @@ extension HostDirectory {
     private func remove(_ parent: NodeID, _ name: FileName, flags: Int32) throws(Errno) {
         try withFolder(parent, name) { folder throws(Errno) in
             try refuseChange()
+            let held = holdEvicted(name, in: folder)
+            defer { if let held { inodes.unpin(held) } }
             try folder.unlinkAt(name.pointer, flags: flags)
         }
+    }
+
+    /// The inode that a name means, pinned and held, if it is known and evicted. The name is about to go away, and a handle
+    /// would not keep the file.
+    private func holdEvicted(_ name: FileName, in folder: FileDescriptor) -> InodeTable.Pin? {
+        guard inodes.evictedCount > 0 else { return nil }
+        var status = CKernel.statx()
+        do throws(Errno) {
+            try folder.statusAt(
+                name.pointer, flags: AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask: InodeKey.mask, into: &status)
+        } catch {
+            return nil
+        }
+        return inodes.hold(InodeKey(status))
     }
 
     public func rename(
@@ -28,6 +44,8 @@ extension HostDirectory {
         try withFolder(parent, name) { folder throws(Errno) in
             try withFolder(newParent, newName) { newFolder throws(Errno) in
                 try refuseChange()
+                let held = holdEvicted(newName, in: newFolder)
+                defer { if let held { inodes.unpin(held) } }
                 try folder.renameAt(name.pointer, to: newFolder, newName.pointer, flags: flags)
             }
         }

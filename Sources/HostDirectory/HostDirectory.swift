@@ -17,12 +17,14 @@ import CKernel
 public final class HostDirectory: FileSystem {
     public let options: HostDirectoryOptions
     let inodes: InodeTable
-    let handles = HandleTable()
+    let handles: HandleTable
+    let locks = LockTable()
     let descriptors: DescriptorFolder
     let attributeValidity: Validity
     let entryValidity: Validity
     let negativeValidity: Validity
     private let writeback = Atomic<Bool>(false)
+    private let umaskIsOurs = Atomic<Bool>(false)
 
     /// Serves the folder at `path`, which may be reached through symbolic links. Not before the last fork(2) of the
     /// process.
@@ -33,9 +35,13 @@ public final class HostDirectory: FileSystem {
         negativeValidity = Validity(options.negativeTimeout)
         descriptors = try DescriptorFolder()
         let root = try Self.open(path)
-        var status = statx()
+        var status = CKernel.statx()
         try root.descriptor.status(mask: InodeKey.mask, into: &status)
-        inodes = try InodeTable(root: root.release(), status)
+        let mounts = MountTable(
+            root: root.descriptor, InodeKey(status).mount, isEnabled: options.fileHandles)
+        inodes = try InodeTable(
+            root: root.release(), status, mounts: mounts, budget: DescriptorBudget(inodes: options.descriptorBudget))
+        handles = HandleTable(inodes: inodes)
     }
 
     private static func open(_ path: FilePath) throws(Errno) -> OwnedDescriptor {
@@ -51,12 +57,22 @@ public final class HostDirectory: FileSystem {
     /// How many files and folders the client has open.
     public var openHandleCount: Int { handles.count }
 
+    /// How many of the nodes are held by a handle of the host's and no descriptor.
+    public var evictedInodeCount: Int { inodes.evictedCount }
+
     /// Whether the client collects writes, and so needs to read what it opened for writing.
     var isWriteback: Bool { writeback.load(ordering: .relaxed) }
 
+    /// Whether modes come with the caller's umask still on.
+    var appliesUmask: Bool { umaskIsOurs.load(ordering: .relaxed) }
+
     public func begin(offered: InitFlags) -> InitFlags {
         end()
-        let chosen = offered.intersection(wanted)
+        var chosen = offered.intersection(wanted)
+        // A folder's default ACL takes the umask's place, so who has ACLs applies umasks, too.
+        let acls: InitFlags = [.posixACL, .dontMask]
+        if !chosen.isSuperset(of: acls) { chosen.subtract(acls) }
+        umaskIsOurs.store(chosen.contains(.dontMask), ordering: .relaxed)
         writeback.store(chosen.contains(.writebackCache), ordering: .relaxed)
         return chosen
     }
@@ -64,14 +80,18 @@ public final class HostDirectory: FileSystem {
     private var wanted: InitFlags {
         var flags: InitFlags = [
             .asyncRead, .bigWrites, .atomicTruncate, .doReaddirplus, .readdirplusAuto, .parallelDirectoryOperations,
-            .asyncDirectIO, .maxPages, .handleKillprivV2, .initExtended,
+            .asyncDirectIO, .maxPages, .handleKillprivV2, .initExtended, .setxattrExtended,
+            .createSupplementaryGroup,
         ]
+        if probeACLs() { flags.formUnion([.posixACL, .dontMask]) }
         flags.insert(options.cache == .always ? .cacheSymlinks : .autoInvalidateData)
+        if options.locks { flags.formUnion([.posixLocks, .flockLocks]) }
         if options.writeback { flags.insert(.writebackCache) }
         return flags
     }
 
     public func end() {
+        locks.removeAll()
         handles.removeAll()
         inodes.removeAll()
     }
@@ -87,8 +107,7 @@ extension HostDirectory {
     ) throws(Errno) -> Result {
         let pin = try inodes.pin(node)
         defer { inodes.unpin(pin) }
-        let inode = pin.payload
-        return try body(inode.descriptor, inode)
+        return try body(try inodes.descriptor(of: pin), pin.payload)
     }
 
     /// Runs `body` with what holds the folder `parent`, in which `name` is to be looked for.

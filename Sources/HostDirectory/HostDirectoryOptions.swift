@@ -14,10 +14,24 @@ public struct HostDirectoryOptions: Sendable {
     public var entryTimeout: Duration?
     /// How long a name that was not found is taken not to exist. Zero, as in virtiofsd: the client asks each time.
     public var negativeTimeout: Duration
+    /// How many descriptors the nodes that the client knows may take before unused ones are held by handles instead; half
+    /// of what the process may have open, if nothing is given.
+    public var descriptorBudget: Int?
+    /// Lets nodes be held by handles (name_to_handle_at(2)), where the host and its privileges allow it.
+    public var fileHandles: Bool
+    /// Serves extended attributes.
+    public var extendedAttributes: Bool
+    /// Serves POSIX ACLs, where the host's file system has them, and leaves it to the client to go by them.
+    public var posixACLs: Bool
+    /// Serves locks, so that clients, other mounts and the host's processes respect each other's; else each client keeps
+    /// its own.
+    public var locks: Bool
 
     public init(
         cache: CacheMode = .auto, writeback: Bool = false, readOnly: Bool = false, allowDirectIO: Bool = false,
-        attributeTimeout: Duration? = nil, entryTimeout: Duration? = nil, negativeTimeout: Duration = .zero
+        attributeTimeout: Duration? = nil, entryTimeout: Duration? = nil, negativeTimeout: Duration = .zero,
+        descriptorBudget: Int? = nil, fileHandles: Bool = true, extendedAttributes: Bool = true, posixACLs: Bool = true,
+        locks: Bool = true
     ) {
         self.cache = cache
         self.writeback = writeback
@@ -26,5 +40,10 @@ public struct HostDirectoryOptions: Sendable {
         self.attributeTimeout = attributeTimeout
         self.entryTimeout = entryTimeout
         self.negativeTimeout = negativeTimeout
+        self.descriptorBudget = descriptorBudget
+        self.fileHandles = fileHandles
+        self.extendedAttributes = extendedAttributes
+        self.posixACLs = posixACLs
+        self.locks = locks
     }
 }

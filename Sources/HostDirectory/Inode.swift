@@ -1,25 +1,24 @@
 import CKernel
 import SystemPackage
 
-/// A file of the host that the client knows, as long as it knows it. What can change is not here, but at the host.
+/// A file of the host that the client knows, as long as it knows it. What can change is not here, but at the host; what
+/// holds the file is in the record beside this one, see ``InodeTable/descriptor(of:)``.
 struct Inode: BitwiseCopyable {
     let key: InodeKey
-    /// When it came into the table, in counts of inodes that did; see ``InodeTable/retain(_:knownSince:)``.
-    let birth: UInt64
-    private let rawDescriptor: Int32
-    /// `S_IFREG` and so on: what a file is never changes.
-    private let type: Int32
+    /// The file's type in the upper four bits, which never changes, and in the others ``birth``.
+    private let typeAndBirth: UInt64
 
-    init(key: InodeKey, birth: UInt64, descriptor: FileDescriptor, mode: UInt16) {
+    private static let birthBits: UInt64 = 60
+
+    init(key: InodeKey, birth: UInt64, mode: UInt16) {
         self.key = key
-        self.birth = birth
-        rawDescriptor = descriptor.rawValue
-        type = Int32(mode) & S_IFMT
+        typeAndBirth = (UInt64(mode) >> 12) << Self.birthBits | birth
     }
 
-    /// Opened with `O_PATH`, which pins the file but does not open it. To be had through
-    /// ``HostDirectory/withNode(_:_:)``, so that another way to hold a file needs a change in one place.
-    var descriptor: FileDescriptor { FileDescriptor(rawValue: rawDescriptor) }
+    /// When it came into the table, in counts of inodes that did; see ``InodeTable/retain(_:knownSince:)``.
+    var birth: UInt64 { typeAndBirth & (1 << Self.birthBits - 1) }
+    /// `S_IFREG` and so on.
+    private var type: Int32 { Int32(typeAndBirth >> Self.birthBits) << 12 }
 
     var isFolder: Bool { type == S_IFDIR }
     var isRegular: Bool { type == S_IFREG }

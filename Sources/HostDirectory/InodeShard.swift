@@ -52,7 +52,7 @@ struct InodeShard: ~Copyable {
             var index = bucket(of: key).pointee
             while index != 0 {
                 let record = slab.record(at: index)
-                if record.payload.pointee.key == key { return (index, record) }
+                if record.payload.pointee.key == key, !record.isDisplaced { return (index, record) }
                 index = record.next
             }
             return nil

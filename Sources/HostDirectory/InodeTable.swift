@@ -10,29 +10,44 @@ import SystemPackage
 /// lock; an inode is in the map exactly while its nlookup is not zero, and both change together under the shard's lock.
 /// So a LOOKUP never finds an inode that is just being forgotten: it finds one that the client knows, or none.
 ///
+/// An inode is held by a descriptor with `O_PATH`, or evicted, that is, known by its handle alone:
+/// `InodeTable+Eviction.swift`.
+///
 /// `@unchecked Sendable`: the shards are guarded by their locks.
 final class InodeTable: @unchecked Sendable {
     typealias Pin = Slab<Inode>.Pin
+    typealias Record = Slab<Inode>.Record
 
     private static var shardCount: Int { 64 }
 
-    private let slab = Slab<Inode>()
+    let slab = Slab<Inode>()
     private let shards: UnsafeMutablePointer<InodeShard>
     private let births = Atomic<UInt64>(0)
 
-    /// - Parameter root: known as ``NodeID/root`` and never forgotten; the table closes it in the end.
-    init(root descriptor: FileDescriptor, _ status: borrowing statx) throws(Errno) {
+    let mounts: MountTable
+    let budget: DescriptorBudget
+    let clock = DescriptorClock(capacity: DescriptorBudget.largestLimit)
+    /// Guards the change of a record between held and evicted: three stores, never a system call.
+    let evictionLock = Lock()
+    let evictions = Atomic<Int>(0)
+
+    /// - Parameter root: known as ``NodeID/root`` and never forgotten or evicted; the table closes it in the end.
+    init(
+        root descriptor: FileDescriptor, _ status: borrowing statx, mounts: MountTable, budget: DescriptorBudget
+    ) throws(Errno) {
+        self.mounts = mounts
+        self.budget = budget
         shards = .allocate(capacity: Self.shardCount)
         for index in 0..<Self.shardCount { (shards + index).initialize(to: InodeShard()) }
-        let inode = Inode(key: InodeKey(status), birth: 0, descriptor: descriptor, mode: status.stx_mode)
+        let inode = Inode(key: InodeKey(status), birth: 0, mode: status.stx_mode)
         // The first place, in a generation that no other record has: its name is 1.
-        let name = try slab.insert(inode, generation: 0)
+        let name = try slab.insert(inode, descriptor: descriptor.rawValue, generation: 0)
         precondition(name == NodeID.root.rawValue)
     }
 
     deinit {
         removeAll()
-        slab.record(at: 1).payload.pointee.descriptor.closeOwned()
+        slab.record(at: 1).heldDescriptor.closeOwned()
         shards.deinitialize(count: Self.shardCount)
         shards.deallocate()
     }
@@ -51,7 +66,7 @@ final class InodeTable: @unchecked Sendable {
     }
 
     @inline(__always)
-    private func shard(of key: InodeKey) -> UnsafeMutablePointer<InodeShard> {
+    func shard(of key: InodeKey) -> UnsafeMutablePointer<InodeShard> {
         shards + Int(truncatingIfNeeded: key.hash >> 58)
     }
 
@@ -69,65 +84,68 @@ final class InodeTable: @unchecked Sendable {
         if slab.unpin(pin) { close(pin) }
     }
 
+    /// As ``unpin(_:)``, of a node that was pinned for as long as a file is open.
+    func unpin(ofOpenFile node: NodeID) {
+        unpin(Pin(record: slab.record(at: UInt32(truncatingIfNeeded: node.rawValue)), id: node.rawValue))
+    }
+
+    /// Nobody else uses the record any more.
     private func close(_ pin: Pin) {
-        pin.payload.descriptor.closeOwned()
+        if pin.header.pointee.pins.isEvicted {
+            evictions.wrappingSubtract(1, ordering: .relaxed)
+        } else {
+            let descriptor = pin.record.heldDescriptor
+            clock.clear(descriptor.rawValue)
+            descriptor.closeOwned()
+            budget.add(inodes: -1)
+        }
+        pin.header.pointee.memory.exchange(nil, ordering: .acquiring)?.deallocate()
         slab.recycle(pin)
     }
 
     /// A point in time; see ``retain(_:knownSince:)``.
     var now: UInt64 { births.load(ordering: .acquiring) }
 
+    /// The next inode's time of birth.
+    func nextBirth() -> UInt64 { births.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue }
+
     /// Counts a lookup of a file, if it is known, and has been since before `time`.
     ///
     /// The key was read from a name, without holding the file. If the table held it all that time, its inode number can't
-    /// have passed to another file meanwhile. If not, nobody can say, and the caller has to hold the file first.
+    /// have passed to another file meanwhile. If not, nobody can say, and the caller has to hold the file first. A file
+    /// that was evicted and is held again has existed all that time: its handle is good for no other.
     func retain(_ key: InodeKey, knownSince time: UInt64) -> NodeID? {
         shard(of: key).pointee.withMap { map in
             guard let (index, record) = map.pointee.find(key, in: slab) else { return nil }
-            guard record.payload.pointee.birth <= time else { return nil }
+            guard record.payload.pointee.birth <= time, !record.header.pointee.pins.isEvicted else { return nil }
             return count(record, at: index, in: map)
         }
     }
 
-    /// Whether a file is known right now.
-    func contains(_ key: InodeKey) -> Bool {
-        shard(of: key).pointee.withMap { map in map.pointee.find(key, in: slab) != nil }
+    /// Whether a file is known and held right now.
+    func isHeld(_ key: InodeKey) -> Bool {
+        shard(of: key).pointee.withMap { map in
+            guard let (_, record) = map.pointee.find(key, in: slab) else { return false }
+            return !record.header.pointee.pins.isEvicted
+        }
     }
 
-    private func count(
-        _ record: Slab<Inode>.Record, at index: UInt32, in map: UnsafeMutablePointer<InodeShard.Map>
-    ) -> NodeID {
-        record.header.pointee.word.wrappingAdd(1, ordering: .relaxed)
+    /// One lookup more; the caller holds the shard's lock.
+    func count(_ record: Record, at index: UInt32, in map: UnsafeMutablePointer<InodeShard.Map>) -> NodeID {
+        record.lookups += 1
         map.pointee.lookups &+= 1
         return NodeID(rawValue: UInt64(record.header.pointee.pins.generation) << 32 | UInt64(index))
     }
 
-    /// Counts a lookup of the file that `descriptor` holds, and takes the descriptor over.
-    func adopt(_ descriptor: consuming OwnedDescriptor, _ status: borrowing statx) throws(Errno) -> NodeID {
-        let key = InodeKey(status)
-        let birth = births.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue
-        let new = Inode(key: key, birth: birth, descriptor: descriptor.descriptor, mode: status.stx_mode)
-        let (node, isNew) = try shard(of: key).pointee.withMap { map throws(Errno) in
-            if let (index, record) = map.pointee.find(key, in: slab) {
-                return (count(record, at: index, in: map), false)
-            }
-            let name = try slab.insert(new, word: 1) { record, index in map.pointee.link(record, at: index, in: slab) }
-            map.pointee.lookups &+= 1
-            return (NodeID(rawValue: name), true)
-        }
-        if isNew { _ = descriptor.release() }  // if not, it is one too many and closed here
-        return node
-    }
-
     /// Takes back `count` lookups, or as many as there are.
     func forget(_ node: NodeID, count: UInt64) {
-        guard node != .root, let pin = slab.pin(node.rawValue) else { return }
+        guard node != .root, let pin = slab.pin(node.rawValue, marking: false) else { return }
         defer { unpin(pin) }
         shard(of: pin.payload.key).pointee.withMap { map in
-            let lookups = pin.header.pointee.word.load(ordering: .relaxed)
+            let lookups = pin.record.lookups
             guard lookups > 0 else { return }  // somebody else was faster
             let taken = min(lookups, count)
-            pin.header.pointee.word.store(lookups - taken, ordering: .relaxed)
+            pin.record.lookups = lookups - taken
             map.pointee.lookups &-= taken
             guard taken == lookups else { return }
             map.pointee.unlink(pin.record, at: pin.index, in: slab)
@@ -145,8 +163,35 @@ final class InodeTable: @unchecked Sendable {
             }
             removed.forEach(unpin)
         }
+        mounts.removeAll()
     }
 
     /// Bytes of this process that a node takes, apart from its share of the buckets.
     static var bytesPerInode: Int { Slab<Inode>.recordSize }
+}
+
+extension Slab<Inode>.Record {
+    /// The bit of the header's word that is not part of nlookup.
+    private static var displaced: UInt64 { 1 << 63 }
+
+    /// The descriptor of an inode that is not evicted.
+    @inline(__always)
+    var heldDescriptor: FileDescriptor {
+        FileDescriptor(rawValue: header.pointee.descriptor.load(ordering: .relaxed))
+    }
+
+    /// nlookup, guarded by the shard's lock.
+    var lookups: UInt64 {
+        get { header.pointee.word.load(ordering: .relaxed) & ~Self.displaced }
+        nonmutating set {
+            let mark = header.pointee.word.load(ordering: .relaxed) & Self.displaced
+            header.pointee.word.store(newValue | mark, ordering: .relaxed)
+        }
+    }
+
+    /// Whether the file is gone and another one has its inode number: no LOOKUP finds the record any more, and it waits
+    /// for its FORGET. Guarded by the shard's lock.
+    var isDisplaced: Bool { header.pointee.word.load(ordering: .relaxed) & Self.displaced != 0 }
+
+    func displace() { header.pointee.word.store(lookups | Self.displaced, ordering: .relaxed) }
 }

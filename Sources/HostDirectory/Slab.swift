@@ -17,6 +17,9 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
         let word = Atomic<UInt64>(0)
         /// A link in a list of places: the owner's while the record is alive, the free list's when it is not.
         let next = Atomic<UInt32>(0)
+        /// A descriptor and a pointer, of which the slab knows nothing: as `word`.
+        let descriptor = Atomic<Int32>(-1)
+        let memory = Atomic<UnsafeMutableRawPointer?>(nil)
     }
 
     /// Where a record is: its header and behind that its payload, in one cache line if they are small enough.
@@ -45,6 +48,8 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
     struct Pin {
         let record: Record
         let id: UInt64
+        /// Whether what the record stands for was evicted when this pin was taken.
+        var wasEvicted = false
 
         @inline(__always) var payload: Payload { record.payload.pointee }
         @inline(__always) var header: UnsafeMutablePointer<Header> { record.header }
@@ -98,18 +103,21 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// The record of that name, held until ``unpin(_:)``; nothing if the name is not alive.
+    ///
+    /// - Parameter marking: whether this counts as a use; see ``PinWord/takeUse()``.
     @inline(__always)
-    func pin(_ id: UInt64) -> Pin? {
+    func pin(_ id: UInt64, marking: Bool = true) -> Pin? {
         let index = UInt32(truncatingIfNeeded: id)
         guard index != 0, index < end else { return nil }
         let record = record(at: index)
-        return record.header.pointee.pins.pin(generation: UInt32(truncatingIfNeeded: id >> 32))
-            ? Pin(record: record, id: id) : nil
+        let generation = UInt32(truncatingIfNeeded: id >> 32)
+        guard let evicted = record.header.pointee.pins.pin(generation: generation, marking: marking) else { return nil }
+        return Pin(record: record, id: id, wasEvicted: evicted)
     }
 
     /// Whatever is alive at a place below ``end``.
-    func pin(at index: UInt32) -> Pin? {
-        pin(UInt64(record(at: index).header.pointee.pins.generation) << 32 | UInt64(index))
+    func pin(at index: UInt32, marking: Bool = true) -> Pin? {
+        pin(UInt64(record(at: index).header.pointee.pins.generation) << 32 | UInt64(index), marking: marking)
     }
 
     /// Lets go. True when the record is now the caller's to clean up and ``recycle(_:)``.
@@ -120,7 +128,7 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
     ///
     /// - Throws: ENFILE when there are no places left.
     func insert(
-        _ payload: Payload, word: UInt64 = 0, generation first: UInt32 = 1,
+        _ payload: Payload, word: UInt64 = 0, descriptor: Int32 = -1, generation first: UInt32 = 1,
         prepare: (Record, UInt32) -> Void = { _, _ in }
     ) throws(Errno) -> UInt64 {
         let (index, isNew) = try takePlace()
@@ -128,6 +136,7 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
         let generation = isNew ? first : record.header.pointee.pins.generation + 1
         record.payload.initialize(to: payload)
         record.header.pointee.word.store(word, ordering: .relaxed)
+        record.header.pointee.descriptor.store(descriptor, ordering: .relaxed)
         prepare(record, index)
         record.header.pointee.pins.publish(generation: generation)
         return UInt64(generation) << 32 | UInt64(index)

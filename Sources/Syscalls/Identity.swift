@@ -1,4 +1,3 @@
-
 import CKernel
 
 /// Runs `body` as `uid` and `gid` in the eyes of the file system (setfsuid(2), setfsgid(2)), on this thread alone.
@@ -6,15 +5,18 @@ import CKernel
 /// The permission to create was checked by the client's kernel (`default_permissions`), which knows the caller's groups
 /// and ACLs as nobody here can: so CAP_DAC_OVERRIDE is kept, and only ownership is taken on. Does nothing when the
 /// process lacks the privilege or the ids are its own.
+///
+/// - Parameter group: a group that the caller is in beside `gid`: the thread's only supplementary one meanwhile.
 @inline(__always)
 public func withIdentity<Result, Failure: Error>(
-    uid: UInt32, gid: UInt32, _ body: () throws(Failure) -> Result
+    uid: UInt32, gid: UInt32, group: UInt32? = nil, _ body: () throws(Failure) -> Result
 ) throws(Failure) -> Result {
     guard ProcessIdentity.isPrivileged, uid != ProcessIdentity.uid || gid != ProcessIdentity.gid else {
         return try body()
     }
     takeIdentity(uid: uid, gid: gid)
-    defer { restoreIdentity() }
+    if let group { takeGroup(group) }
+    defer { restoreIdentity(withGroups: group != nil) }
     return try body()
 }
 
@@ -27,6 +29,12 @@ public enum ProcessIdentity {
     public static let isPrivileged: Bool = {
         let needed = UInt32(1 << CAP_SETUID | 1 << CAP_SETGID)
         return capabilities[0].effective & needed == needed
+    }()
+
+    fileprivate static let groups: [gid_t] = {
+        var groups = [gid_t](repeating: 0, count: max(0, Int(getgroups(0, nil))))
+        let count = getgroups(Int32(groups.count), &groups)
+        return Array(groups.prefix(max(0, Int(count))))
     }()
 
     fileprivate static let capabilities: [__user_cap_data_struct] = {
@@ -49,7 +57,13 @@ private func takeIdentity(uid: UInt32, gid: UInt32) {
     _ = ck_capset(ProcessIdentity.capabilitiesForOthers)
 }
 
-private func restoreIdentity() {
+private func takeGroup(_ group: UInt32) {
+    var group = group
+    _ = ck_setgroups(1, &group)
+}
+
+private func restoreIdentity(withGroups: Bool) {
+    if withGroups { _ = ck_setgroups(ProcessIdentity.groups.count, ProcessIdentity.groups) }
     _ = ck_setfsuid(ProcessIdentity.uid)
     _ = ck_setfsgid(ProcessIdentity.gid)
     _ = ck_capset(ProcessIdentity.capabilities)

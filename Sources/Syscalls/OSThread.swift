@@ -63,7 +63,15 @@ public final class OSThread: @unchecked Sendable {
         sigaddset(&set, interruptSignal)
         pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }
+
+    /// Keeps ``interrupt()`` from the calling thread again.
+    static func refuseInterruption() {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, interruptSignal)
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
 }
 
 /// The signal that ends a blocking call of one of our threads; it does nothing else.
-private let interruptSignal = SIGUSR1
+let interruptSignal = SIGUSR1

@@ -34,3 +34,12 @@ public enum ResourceLimits {
         return rlim_t(strtoull(text, nil, 10))
     }
 }
+
+extension ResourceLimits {
+    /// How many files this process may have open now (`RLIMIT_NOFILE`).
+    public static var openFiles: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        return Int(clamping: limit.rlim_cur)
+    }
+}

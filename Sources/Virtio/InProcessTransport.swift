@@ -105,7 +105,7 @@ public final class InProcessTransport: DriverTransport, @unchecked Sendable {
 
     /// The device can't go on: it says so in its status, and in a configuration change notification
     /// (virtio 1.4, 2.1.2: status.device-needs-reset).
-    private func needsReset() {
+    func needsReset() {
         let handler = lock.withLock { () -> (@Sendable () -> Void)? in
             statusBits.insert(.deviceNeedsReset)
             return changeHandler

@@ -16,6 +16,7 @@ extension FUSESession {
         var cursor = try carriesData ? exchange.arguments(limit: limit) : exchange.arguments()
         let capacity = try replyCapacity(exchange, opcode)
         let node = NodeID(rawValue: request.header.nodeid)
+        try readExtensions(exchange)
         switch opcode {
         case .read:
             let arguments = try cursor.take(fuse_read_in.self)
@@ -88,10 +89,42 @@ extension FUSESession {
             return 0
         case .initialize: return try initialize(exchange, &cursor)
         case .destroy: return destroy()
-        case .setxattr, .getxattr, .listxattr, .removexattr, .getlk, .setlk, .setlkw, .bmap, .ioctl, .poll,
-            .notifyReply, .fallocate, .lseek, .copyFileRange, .setupMapping, .removeMapping, .syncfs, .tmpfile, .statx,
-            .copyFileRange64:
-            throw .noFunction
+        case .setxattr: return try setxattr(exchange, &cursor, node)
+        case .getxattr: return try getxattr(exchange, &cursor, node, capacity: capacity)
+        case .listxattr: return try listxattr(exchange, &cursor, node, capacity: capacity)
+        case .removexattr:
+            try files.removexattr(node, cursor.takeName(), request)
+            return 0
+        case .fallocate:
+            try files.fallocate(node, cursor.take(fuse_fallocate_in.self), request)
+            return 0
+        case .lseek:
+            let offset = try files.lseek(node, cursor.take(fuse_lseek_in.self), request)
+            return exchange.reply(with: fuse_lseek_out(offset: offset))
+        case .copyFileRange: return try copyFileRange(exchange, &cursor, node)
+        case .copyFileRange64:
+            let copied = try files.copyFileRange(node, cursor.take(fuse_copy_file_range_in.self), request)
+            return exchange.reply(with: fuse_copy_file_range_out(bytes_copied: copied))
+        case .syncfs:
+            try files.syncfs(node, request)
+            return 0
+        case .tmpfile:
+            let created = try files.tmpfile(node, cursor.take(fuse_create_in.self), request)
+            return exchange.reply(with: CreateReply(entry: created.entry, open: created.open))
+        case .statx: return exchange.reply(with: try statx(exchange, &cursor, node))
+        case .ioctl: return try ioctl(exchange, &cursor, node, capacity: capacity)
+        case .poll:
+            let events = try files.poll(node, cursor.take(fuse_poll_in.self), request)
+            return exchange.reply(with: fuse_poll_out(revents: events, padding: 0))
+        case .getlk:
+            return exchange.reply(with: fuse_lk_out(lk: try files.getlk(node, cursor.take(fuse_lk_in.self), request)))
+        case .setlk:
+            try files.setlk(node, cursor.take(fuse_lk_in.self), waits: false, request)
+            return 0
+        case .setlkw:
+            try files.setlk(node, cursor.take(fuse_lk_in.self), waits: true, request)
+            return 0
+        case .bmap, .notifyReply, .setupMapping, .removeMapping: throw .noFunction
         }
     }
 

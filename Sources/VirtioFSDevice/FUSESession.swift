@@ -11,6 +11,7 @@ public final class FUSESession<Files: FileSystem>: Sendable {
     let interrupts = InterruptRegistry()
     private let established = Atomic<Bool>(false)
     private let minorVersion = Atomic<UInt32>(0)
+    private let chosenFlags = Atomic<UInt64>(0)
 
     public init(files: Files, limits: FUSELimits = FUSELimits()) {
         self.files = files
@@ -19,6 +20,9 @@ public final class FUSESession<Files: FileSystem>: Sendable {
 
     /// Whether INIT has been answered, and no DESTROY since.
     public var isEstablished: Bool { established.load(ordering: .acquiring) }
+
+    /// What INIT has settled.
+    var negotiated: InitFlags { InitFlags(rawValue: chosenFlags.load(ordering: .relaxed)) }
 
     /// Ends the session, if there is one: all nodes and handles are gone.
     public func end() {
@@ -71,6 +75,7 @@ public final class FUSESession<Files: FileSystem>: Sendable {
         let offered = InitFlags(flags: offer.flags, flags2: flags2)
         let wanted = files.begin(offered: offered).intersection(offered)
         minorVersion.store(min(offer.minor, limits.minor), ordering: .releasing)
+        chosenFlags.store(wanted.rawValue, ordering: .relaxed)
         established.store(true, ordering: .releasing)
         return exchange.reply(with: limits.answer(to: offer, flags: wanted))
     }

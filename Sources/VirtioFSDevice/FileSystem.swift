@@ -31,9 +31,11 @@ public protocol FileSystem: AnyObject, Sendable {
 
     /// - Returns: bytes of `buffer` filled, without a terminator.
     func readlink(
-        _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request) throws(Errno) -> Int
+        _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request
+    ) throws(Errno) -> Int
     func symlink(
-        _ parent: NodeID, _ name: FileName, target: FileName, _ request: Request) throws(Errno) -> fuse_entry_out
+        _ parent: NodeID, _ name: FileName, target: FileName, _ request: Request
+    ) throws(Errno) -> fuse_entry_out
     func mknod(
         _ parent: NodeID, _ name: FileName, _ arguments: fuse_mknod_in, _ request: Request
     ) throws(Errno) -> fuse_entry_out
@@ -74,4 +76,51 @@ public protocol FileSystem: AnyObject, Sendable {
         _ request: Request) throws(Errno)
     func fsyncdir(_ node: NodeID, _ arguments: fuse_fsync_in, _ request: Request) throws(Errno)
     func releasedir(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno)
+
+    /// - Parameter killsSetGID: an access ACL is set by somebody who may not keep the set-group-ID bit
+    ///   (`FUSE_SETXATTR_ACL_KILL_SGID`).
+    func setxattr(
+        _ node: NodeID, _ name: FileName, _ value: UnsafeRawBufferPointer, flags: UInt32, killsSetGID: Bool,
+        _ request: Request) throws(Errno)
+    /// - Returns: bytes of `buffer` filled; where that is empty, how many it would take.
+    func getxattr(
+        _ node: NodeID, _ name: FileName, into buffer: UnsafeMutableRawBufferPointer, _ request: Request
+    ) throws(Errno) -> Int
+    /// The names, each with a terminating zero; see ``getxattr(_:_:into:_:)``.
+    func listxattr(
+        _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request
+    ) throws(Errno) -> Int
+    func removexattr(_ node: NodeID, _ name: FileName, _ request: Request) throws(Errno)
+
+    func fallocate(_ node: NodeID, _ arguments: fuse_fallocate_in, _ request: Request) throws(Errno)
+    /// lseek(2), of which a client asks only what it can't know: `SEEK_DATA` and `SEEK_HOLE`.
+    func lseek(_ node: NodeID, _ arguments: fuse_lseek_in, _ request: Request) throws(Errno) -> UInt64
+    /// COPY_FILE_RANGE and COPY_FILE_RANGE_64: bytes copied.
+    func copyFileRange(
+        _ node: NodeID, _ arguments: fuse_copy_file_range_in, _ request: Request
+    ) throws(Errno) -> UInt64
+    /// Writes out everything of the file system that `node` is on.
+    func syncfs(_ node: NodeID, _ request: Request) throws(Errno)
+    /// Makes and opens a file without a name in the file system of the folder `parent` (`O_TMPFILE`).
+    func tmpfile(
+        _ parent: NodeID, _ arguments: fuse_create_in, _ request: Request
+    ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out)
+    /// - Parameter handle: the open file that the client asks about, if it names one.
+    func statx(
+        _ node: NodeID, _ handle: FileHandle?, _ arguments: fuse_statx_in, _ request: Request
+    ) throws(Errno) -> fuse_statx_out
+    /// - Parameters:
+    ///   - input: what the client's ioctl(2) passes in, `arguments.in_size` bytes.
+    ///   - output: room for what it passes out, `arguments.out_size` bytes.
+    /// - Returns: what the client's ioctl(2) is to return, and bytes of `output` filled.
+    func ioctl(
+        _ node: NodeID, _ arguments: fuse_ioctl_in, _ input: UnsafeRawBufferPointer,
+        _ output: UnsafeMutableRawBufferPointer, _ request: Request
+    ) throws(Errno) -> (result: Int32, count: Int)
+    /// - Returns: which of `arguments.events` are there now (poll(2)).
+    func poll(_ node: NodeID, _ arguments: fuse_poll_in, _ request: Request) throws(Errno) -> UInt32
+    /// GETLK: the lock that stands in the way of `arguments.lk`, or `F_UNLCK` if none does.
+    func getlk(_ node: NodeID, _ arguments: fuse_lk_in, _ request: Request) throws(Errno) -> fuse_file_lock
+    /// SETLK, and SETLKW, which waits: a lock of `arguments.owner`, flock(2)'s with `FUSE_LK_FLOCK`.
+    func setlk(_ node: NodeID, _ arguments: fuse_lk_in, waits: Bool, _ request: Request) throws(Errno)
 }

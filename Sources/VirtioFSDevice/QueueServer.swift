@@ -11,8 +11,8 @@ import Virtqueue
 /// Two rights pass between threads. The *lead* is the right to pop: one thread has it at a time. *Duty* is to sleep at
 /// the doorbell and to take the lead when it rings: one worker has it, the others are in operations that block, or parked.
 /// A worker about to block gives up both, and the next one takes over, so a slow operation stalls nobody else. A kicking
-/// thread that lends itself may take the lead while the worker on duty sleeps, but never blocks: an operation that would
-/// is put aside for the workers.
+/// thread on loan may take the lead while the worker on duty sleeps, only to pop; it never blocks: an operation that
+/// would is put aside for the workers.
 final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let session: FUSESession<Files>
     private let options: ServiceOptions
@@ -28,12 +28,14 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let usedLock = Lock()
     /// 1 while a thread leads.
     private let lead = ParkingWord(0)
-    /// What a lending thread serves with; belongs to the leader.
-    private let lentExchange: Exchange
+    /// Threads on loan.
+    private let lenders = ParkingWord(0)
 
-    /// Chains that a lending thread could not finish, and the threads; guarded by `stateLock`.
+    /// Chains that a thread on loan could not finish, and the threads; guarded by `stateLock`.
     private let stateLock = Lock()
     private var putAside: [PoppedChain] = []
+    /// What threads on loan serve with, those that are free.
+    private var lentExchanges: [Exchange] = []
     private var workers: [OSThread] = []
     private var parkedWorkers = 0
     /// Counts the calls for a new worker on duty that parked ones have not answered yet.
@@ -57,7 +59,6 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         available = try AvailableReader(
             activation.configuration, memory: activation.memory, start: activation.start)
         used = available.usedWriter()
-        lentExchange = Exchange(queueSize: size)
         putAside.reserveCapacity(Int(size))
         let kick = activation.takeKick()
         var lending: (@Sendable () -> Bool)?
@@ -84,6 +85,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// Ends all workers and waits until no chain is in their hands; the entry at which the queue would go on.
     func stop() -> UInt16 {
         stopping.store(true, ordering: .sequentiallyConsistent)
+        session.interrupts.interruptAll(on: self)
         doorbell.wake()
         dutyCalls.add(1)
         dutyCalls.wake(.max)
@@ -91,8 +93,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             doorbell.wake()
             worker.join()
         }
-        // A lending thread may still lead; it leaves when it sees `stopping`. The lead is then kept for ever.
+        // Threads on loan leave when they see `stopping`. The lead is then kept for ever.
         while !takeLead() { lead.park(while: 1, nanoseconds: 1_000_000) }
+        while lenders.value > 0 { lenders.park(while: lenders.value, nanoseconds: 1_000_000) }
         return available.nextAvailable
     }
 
@@ -109,14 +112,14 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Serves what is available, as leader, until nothing is, and gives up the lead.
     ///
-    /// - Parameter exchange: the calling thread's.
+    /// - Parameter exchange: the calling worker's.
     /// - Returns: false when an operation blocked on the way, and somebody else has lead and duty now.
-    private func leadUntilEmpty(_ exchange: Exchange, onLoan: Bool) -> Bool {
+    private func leadUntilEmpty(_ exchange: Exchange) -> Bool {
         while true {
             available.suppressKicks()
             repeat {
-                guard serveAvailable(exchange, onLoan: onLoan) else { return false }
-            } while !onLoan && pollForMore()
+                guard serveAvailable(exchange) else { return false }
+            } while pollForMore()
             guard mayServe else {
                 leaveLead()
                 return true
@@ -132,11 +135,11 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     }
 
     /// Serves until the ring is empty; false when the lead was lost to another thread.
-    private func serveAvailable(_ exchange: Exchange, onLoan: Bool) -> Bool {
+    private func serveAvailable(_ exchange: Exchange) -> Bool {
         while mayServe {
             do throws(RingError) {
                 guard let chain = try available.pop() else { return true }
-                guard serve(chain, exchange, as: onLoan ? .onLoan : .leader) else { return false }
+                guard serve(chain, exchange, as: .leader) else { return false }
             } catch {
                 breakRing(error)
                 return true
@@ -213,7 +216,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         while !isStopping {
             guard servePutAside(exchange) else { return }
             if takeLead() {
-                guard leadUntilEmpty(exchange, onLoan: false) else { return }
+                guard leadUntilEmpty(exchange) else { return }
             }
             if isStopping { return }
             doorbell.wait()
@@ -266,16 +269,62 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         }
     }
 
+    func startWait(_ request: Request, _ action: @escaping @Sendable () -> Void) throws(Errno) -> Int {
+        let wait = try session.interrupts.startWait(of: request.id, on: self, action)
+        guard isStopping else { return wait }
+        session.interrupts.endWait(wait)
+        throw .interrupted
+    }
+
+    func endWait(_ wait: Int) { session.interrupts.endWait(wait) }
+
     private enum Successor { case none, parked, new }
 
+    // MARK: on loan
+
     /// Serves the queue on the thread that kicked; false when a worker has to.
+    ///
+    /// It has the lead only while it pops, not while it serves: what is made available meanwhile is served by the
+    /// thread that kicks for it. So requests run in parallel where processors are idle, and one that takes long holds
+    /// up none behind it.
     private func serveOnLoan() -> Bool {
+        lenders.add(1)
+        defer { lenders.add(UInt32.max) }
         guard takeLead() else { return false }
-        guard !isStopping else {
-            leaveLead()
-            return true
+        guard let first = popOnLoan() else { return true }
+        let exchange = takeExchange()
+        defer { returnExchange(exchange) }
+        var next: PoppedChain? = first
+        while let chain = next {
+            _ = serve(chain, exchange, as: .onLoan)
+            next = takeLead() ? popOnLoan() : nil
         }
-        _ = leadUntilEmpty(lentExchange, onLoan: true)
         return true
     }
+
+    /// Takes a chain, as leader, and gives up the lead, with kicks asked for.
+    private func popOnLoan() -> PoppedChain? {
+        var chain: PoppedChain?
+        if mayServe {
+            do throws(RingError) {
+                chain = try available.pop()
+            } catch {
+                breakRing(error)
+            }
+        }
+        _ = available.armKicks()
+        let place = available.nextAvailable
+        leaveLead()
+        // Whoever kicked since found the lead taken or was told that no kick is wanted. That work is for the worker;
+        // the fence pairs with the one in the driver's needsKick.
+        fullFence()
+        if mayServe && !available.isEmpty(at: place) { doorbell.wake() }
+        return chain
+    }
+
+    private func takeExchange() -> Exchange {
+        stateLock.withLock { lentExchanges.popLast() } ?? Exchange(queueSize: available.size)
+    }
+
+    private func returnExchange(_ exchange: Exchange) { stateLock.withLock { lentExchanges.append(exchange) } }
 }

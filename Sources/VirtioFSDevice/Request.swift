@@ -30,6 +30,8 @@ public final class Request {
     public var gid: UInt32 { header.gid }
     public var pid: UInt32 { header.pid }
     public var id: RequestID { RequestID(rawValue: header.unique) }
+    /// A group beyond ``gid`` that the caller is in, and by which it may make something in the folder in question.
+    public internal(set) var supplementaryGroup: UInt32?
 
     /// To be called before a call that may block for long: an fsync, a lock, a read of what is not in memory. The
     /// device then gives the queue that this thread serves to another thread.
@@ -39,10 +41,32 @@ public final class Request {
     public func mayBlock() throws(Errno) { try server?.willBlock(self) }
 }
 
+extension Request {
+    /// Whether this thread still serves its queue after ``mayBlock()``, because all others are in operations that block:
+    /// while it waits, nothing of the queue is served.
+    public var holdsQueue: Bool { server != nil && !hasBlocked }
+
+    /// Runs `body`, which blocks, so that `action` is called, on another thread, when the client interrupts the request or
+    /// the queue stops. `action` has to make `body` return.
+    ///
+    /// - Throws: EINTR when that has happened already.
+    public func onInterrupt<Result>(
+        _ action: @escaping @Sendable () -> Void, while body: () throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        guard let server else { return try body() }
+        let wait = try server.startWait(self, action)
+        defer { server.endWait(wait) }
+        return try body()
+    }
+}
+
 /// What serves requests on behalf of something that must not be held up.
 protocol BlockingHost: AnyObject {
     /// See ``Request/mayBlock()``.
     func willBlock(_ request: Request) throws(Errno)
+    /// See ``Request/onInterrupt(_:while:)``: a number for ``endWait(_:)``.
+    func startWait(_ request: Request, _ action: @escaping @Sendable () -> Void) throws(Errno) -> Int
+    func endWait(_ wait: Int)
 }
 
 extension Errno {

@@ -10,6 +10,7 @@ struct ParkedRequests: ~Copyable {
     private var requests: [Parked] = []
     private var first = 0
 
+    var count: Int { requests.count - first }
     var isEmpty: Bool { first == requests.count }
 
     mutating func append(_ request: Parked) { requests.append(request) }

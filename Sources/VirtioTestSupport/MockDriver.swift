@@ -19,6 +19,8 @@ public final class MockDriver: @unchecked Sendable {
     /// Seconds after which a device that does not answer is taken to hang.
     public var watchdogSeconds = 120
     private let changes = NotificationCounter()
+    /// Notifications of any kind.
+    let events = NotificationCounter()
     private let unused: MockGuestMemory.Mark
 
     /// - Parameter memorySize: bytes of guest memory.
@@ -26,7 +28,10 @@ public final class MockDriver: @unchecked Sendable {
         self.transport = transport
         memory = try MockGuestMemory(size: memorySize)
         unused = memory.mark
-        transport.onConfigurationChange { [changes] in changes.add() }
+        transport.onConfigurationChange { [changes, events] in
+            changes.add()
+            events.add()
+        }
     }
 
     // MARK: the steps of device initialization (virtio 1.4, 3.1.1)
@@ -58,8 +63,10 @@ public final class MockDriver: @unchecked Sendable {
     @discardableResult
     public func setUpQueue(_ number: Int, size: UInt16) throws(TransportError) -> MockQueue {
         let queue = MockQueue(number: number, size: size, features: features.ringFeatures, driver: self)
-        try transport.setUpQueue(number, queue.configuration, memory: memory.map) { [interrupts = queue.interrupts] in
+        try transport.setUpQueue(number, queue.configuration, memory: memory.map) {
+            [interrupts = queue.interrupts, events] in
             interrupts.add()
+            events.add()
         }
         queues[number] = queue
         return queue

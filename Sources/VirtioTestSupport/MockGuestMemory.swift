@@ -1,3 +1,4 @@
+import CKernel
 public import GuestMemory
 import Syscalls
 public import SystemPackage
@@ -63,6 +64,13 @@ public final class MockGuestMemory: @unchecked Sendable {
         guard count > 0 else { return true }
         let bytes = UnsafeRawBufferPointer(start: map.translate(address, count: UInt64(count))!, count: count)
         return bytes.allSatisfy { $0 == value }
+    }
+
+    /// Whether just these bytes are at `address`.
+    public func holds(_ bytes: ArraySlice<UInt8>, at address: GuestAddress) -> Bool {
+        guard !bytes.isEmpty else { return true }
+        let memory = map.translate(address, count: UInt64(bytes.count))!
+        return bytes.withUnsafeBytes { memcmp($0.baseAddress!, memory, bytes.count) == 0 }
     }
 
     /// Fills bytes that lie inside the region.

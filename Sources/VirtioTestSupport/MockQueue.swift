@@ -107,4 +107,37 @@ public final class MockQueue: @unchecked Sendable {
         guard came, let length = returned.removeValue(forKey: head) else { throw .hangs(queue: number) }
         return length
     }
+
+    /// What becomes of a chain that may be malformed.
+    public enum Outcome: Equatable, Sendable {
+        /// It was returned with that length.
+        case returned(UInt32)
+        /// The device has set DEVICE_NEEDS_RESET.
+        case needsReset
+    }
+
+    /// Waits until the chain of that head is returned, or the device needs a reset.
+    public func waitForOutcome(_ head: UInt16) throws(MockDriverError) -> Outcome {
+        var result: Result<Outcome, MockDriverError> = .failure(.hangs(queue: number))
+        _ = driver.events.wait(seconds: driver.watchdogSeconds) {
+            do throws(MockDriverError) {
+                let needsReset = driver.transport.status.contains(.deviceNeedsReset)
+                try takeReturned()
+                ring.usedEvent.store(nextUsed)
+                fullFence()
+                try takeReturned()
+                if let length = returned.removeValue(forKey: head) {
+                    result = .success(.returned(length))
+                } else if needsReset {
+                    result = .success(.needsReset)
+                } else {
+                    return false
+                }
+            } catch {
+                result = .failure(error)
+            }
+            return true
+        }
+        return try result.get()
+    }
 }

@@ -8,8 +8,9 @@ import Syscalls
 public final class TemporaryFolder: Sendable {
     public let path: FilePath
 
-    public init() {
-        var template = Array("/tmp/virtiofs-test-XXXXXX".utf8CString)
+    /// - Parameter parent: where to make it.
+    public init(in parent: String = "/tmp") {
+        var template = Array("\(parent)/virtiofs-test-XXXXXX".utf8CString)
         precondition(mkdtemp(&template) != nil, "can't make a temporary folder")
         path = template.withUnsafeBufferPointer { FilePath(platformString: $0.baseAddress!) }
     }

@@ -66,6 +66,19 @@ import Testing
     }
 }
 
+/// Runs `body` on a thread as the device has them, with a umask of its own.
+func onOwnThread(_ body: () throws -> Void) throws {
+    let outcome = Outcome()
+    try withoutActuallyEscaping(body) { body in
+        let call = UncheckedCall(body: body)
+        try withThreads(1) { _ in outcome.result = Result { try call.body() } }
+    }
+    try outcome.result?.get()
+}
+
+private final class Outcome: @unchecked Sendable { var result: Result<Void, any Error>? }
+private struct UncheckedCall: @unchecked Sendable { let body: () throws -> Void }
+
 /// Runs `body` on so many threads, `meanwhile` on this one, and waits for all.
 func withThreads(
     _ count: Int, _ body: @escaping @Sendable (Int) -> Void, meanwhile: () throws -> Void = {}

@@ -21,7 +21,9 @@ import Testing
         let chosen = share.fs.begin(offered: InitFlags(rawValue: .max))
         #expect(chosen.contains(.cacheSymlinks) == (mode == .always))
         #expect(chosen.contains(.autoInvalidateData) == (mode != .always))
-        #expect(!chosen.contains(.writebackCache) && !chosen.contains(.posixACL) && !chosen.contains(.dontMask))
+        #expect(!chosen.contains(.writebackCache) && chosen.isSuperset(of: [.posixACL, .dontMask]))
+        let withoutMask = share.fs.begin(offered: InitFlags(rawValue: .max).subtracting(.dontMask))
+        #expect(withoutMask.isDisjoint(with: [.posixACL, .dontMask]))
         #expect(share.fs.begin(offered: []) == [])
     }
 

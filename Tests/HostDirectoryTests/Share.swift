@@ -14,18 +14,20 @@ final class Share: @unchecked Sendable {
     let base: String
     let root: String
     let fs: HostDirectory
+    private var descriptorsAtStart = 1
     private let lock = Lock()
     private var names: [UnsafeMutablePointer<CChar>] = []
 
-    init(_ options: HostDirectoryOptions = HostDirectoryOptions()) throws {
+    init(_ options: HostDirectoryOptions = HostDirectoryOptions(), in folder: String = "/tmp") throws {
         umask(0)  // as on the device's threads
-        var template = Array("/tmp/hostdirectory-XXXXXX".utf8CString)
+        var template = Array((folder + "/hostdirectory-XXXXXX").utf8CString)
         let made = try #require(mkdtemp(&template))
         base = String(cString: made)
         root = base + "/share"
         CKernel.mkdir(root, 0o755)
         Self.write("outside", to: base + "/outside")
         fs = try HostDirectory(path: FilePath(root), options: options)
+        descriptorsAtStart = allDescriptors
         _ = fs.begin(offered: InitFlags(rawValue: .max))
     }
 
@@ -151,8 +153,9 @@ final class Share: @unchecked Sendable {
         return status
     }
 
-    /// Descriptors of this process that hold something of this share.
-    var descriptorCount: Int {
+    /// Descriptors of this process that hold something of this share, the root's one but not that of its mount.
+    var descriptorCount: Int { 1 + allDescriptors - descriptorsAtStart }
+    private var allDescriptors: Int {
         Self.names(in: "/proc/self/fd").count { name in
             var target = [CChar](repeating: 0, count: 4097)
             readlink("/proc/self/fd/" + name, &target, 4096)
@@ -187,6 +190,9 @@ func errorOf<Result>(_ body: () throws -> Result) -> Errno {
         return error as? Errno ?? Errno(rawValue: -1)
     }
 }
+
+/// What the host says to a call.
+func errorOfHost(_ call: () -> Int32) -> Errno { call() < 0 ? Errno(rawValue: errno) : Errno(rawValue: 0) }
 
 extension Share {
     struct Listed {

@@ -9,6 +9,37 @@ static inline int ck_fcntl_int(int fd, int command, int argument) { return fcntl
 static inline int ck_fcntl_flock(int fd, int command, struct flock *lock) { return fcntl(fd, command, lock); }
 static inline int ck_ioctl(int fd, unsigned long request, void *argument) { return ioctl(fd, request, argument); }
 
+// ioctl(2) requests, which are macros of macros. The numbers hold the size of a long; those with "32" of an int.
+static const unsigned int ck_fs_ioc_getflags = FS_IOC_GETFLAGS;
+static const unsigned int ck_fs_ioc_setflags = FS_IOC_SETFLAGS;
+static const unsigned int ck_fs_ioc32_getflags = FS_IOC32_GETFLAGS;
+static const unsigned int ck_fs_ioc32_setflags = FS_IOC32_SETFLAGS;
+static const unsigned int ck_fs_ioc_fsgetxattr = FS_IOC_FSGETXATTR;
+static const unsigned int ck_fs_ioc_fssetxattr = FS_IOC_FSSETXATTR;
+
+// setxattrat(2) and its relatives of Linux 6.13; the numbers are the same on every architecture.
+struct ck_xattr_args {
+    uint64_t value __attribute__((aligned(8)));
+    uint32_t size;
+    uint32_t flags;
+};
+static inline int ck_setxattrat(int dirfd, const char *path, const char *name, const void *value, size_t size, int flags) {
+    struct ck_xattr_args args = {(uint64_t)(uintptr_t)value, (uint32_t)size, (uint32_t)flags};
+    return (int)syscall(463, dirfd, path, 0, name, &args, sizeof args);
+}
+static inline ssize_t ck_getxattrat(int dirfd, const char *path, const char *name, void *value, size_t size) {
+    struct ck_xattr_args args = {(uint64_t)(uintptr_t)value, (uint32_t)size, 0};
+    return syscall(464, dirfd, path, 0, name, &args, sizeof args);
+}
+static inline ssize_t ck_listxattrat(int dirfd, const char *path, char *list, size_t size) {
+    return syscall(465, dirfd, path, 0, list, size);
+}
+static inline int ck_removexattrat(int dirfd, const char *path, const char *name) {
+    return (int)syscall(466, dirfd, path, 0, name);
+}
+
+static const int ck_o_tmpfile = O_TMPFILE;
+
 static inline ssize_t ck_getdents64(int fd, void *buffer, size_t size) {
     return syscall(SYS_getdents64, fd, buffer, size);
 }
@@ -39,6 +70,17 @@ static inline int ck_futex_wake(const void *word, int count) {
 // The environment, which Swift takes for two variables of two modules.
 static inline char **ck_environ(void) { return environ; }
 static inline void ck_ignore_signal(int number) { signal(number, SIG_IGN); }
+
+static inline int ck_flock(int fd, int operation) { return flock(fd, operation); }
+
+// Sends the calling thread a signal again and again, until timer_delete(2).
+static inline int ck_start_ticking(int number, long nanoseconds, timer_t *timer) {
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = number};
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    if (timer_create(CLOCK_MONOTONIC, &event, timer) != 0) return -1;
+    struct itimerspec times = {.it_interval = {0, nanoseconds}, .it_value = {0, nanoseconds}};
+    return timer_settime(*timer, 0, &times, (void *)0);
+}
 
 static inline pid_t ck_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 static inline void ck_pause(void) {

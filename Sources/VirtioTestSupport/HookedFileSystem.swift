@@ -1,83 +1,82 @@
-import CKernel
-import FUSEWire
-import HostDirectory
-import SystemPackage
-import VirtioFSDevice
+public import CKernel
+public import FUSEWire
+public import SystemPackage
+public import VirtioFSDevice
 
 /// A host folder, with a hook in front of every operation that is answered: it may stall, throw, or look.
-final class HookedFileSystem: FileSystem {
-    typealias Hook = @Sendable (Opcode, Request) throws(Errno) -> Void
+public final class HookedFileSystem<Files: FileSystem>: FileSystem {
+    public typealias Hook = @Sendable (Opcode, Request) throws(Errno) -> Void
 
-    let files: HostDirectory
+    public let files: Files
     private let hook: Hook
 
-    init(_ files: HostDirectory, hook: @escaping Hook) {
+    public init(_ files: Files, hook: @escaping Hook) {
         self.files = files
         self.hook = hook
     }
 
-    func begin(offered: InitFlags) -> InitFlags { files.begin(offered: offered) }
-    func end() { files.end() }
-    func forget(_ node: NodeID, count: UInt64) { files.forget(node, count: count) }
+    public func begin(offered: InitFlags) -> InitFlags { files.begin(offered: offered) }
+    public func end() { files.end() }
+    public func forget(_ node: NodeID, count: UInt64) { files.forget(node, count: count) }
 
-    func lookup(_ parent: NodeID, _ name: FileName, _ request: Request) throws(Errno) -> fuse_entry_out {
+    public func lookup(_ parent: NodeID, _ name: FileName, _ request: Request) throws(Errno) -> fuse_entry_out {
         try hook(.lookup, request)
         return try files.lookup(parent, name, request)
     }
-    func getattr(_ node: NodeID, _ handle: FileHandle?, _ request: Request) throws(Errno) -> fuse_attr_out {
+    public func getattr(_ node: NodeID, _ handle: FileHandle?, _ request: Request) throws(Errno) -> fuse_attr_out {
         try hook(.getattr, request)
         return try files.getattr(node, handle, request)
     }
-    func setattr(_ node: NodeID, _ change: fuse_setattr_in, _ request: Request) throws(Errno) -> fuse_attr_out {
+    public func setattr(_ node: NodeID, _ change: fuse_setattr_in, _ request: Request) throws(Errno) -> fuse_attr_out {
         try hook(.setattr, request)
         return try files.setattr(node, change, request)
     }
-    func access(_ node: NodeID, mask: UInt32, _ request: Request) throws(Errno) {
+    public func access(_ node: NodeID, mask: UInt32, _ request: Request) throws(Errno) {
         try hook(.access, request)
         try files.access(node, mask: mask, request)
     }
-    func statfs(_ node: NodeID, _ request: Request) throws(Errno) -> fuse_kstatfs {
+    public func statfs(_ node: NodeID, _ request: Request) throws(Errno) -> fuse_kstatfs {
         try hook(.statfs, request)
         return try files.statfs(node, request)
     }
-    func readlink(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request) throws(Errno) -> Int {
+    public func readlink(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request) throws(Errno) -> Int {
         try hook(.readlink, request)
         return try files.readlink(node, into: buffer, request)
     }
-    func symlink(
+    public func symlink(
         _ parent: NodeID, _ name: FileName, target: FileName, _ request: Request
     ) throws(Errno) -> fuse_entry_out {
         try hook(.symlink, request)
         return try files.symlink(parent, name, target: target, request)
     }
-    func mknod(
+    public func mknod(
         _ parent: NodeID, _ name: FileName, _ arguments: fuse_mknod_in, _ request: Request
     ) throws(Errno) -> fuse_entry_out {
         try hook(.mknod, request)
         return try files.mknod(parent, name, arguments, request)
     }
-    func mkdir(
+    public func mkdir(
         _ parent: NodeID, _ name: FileName, _ arguments: fuse_mkdir_in, _ request: Request
     ) throws(Errno) -> fuse_entry_out {
         try hook(.mkdir, request)
         return try files.mkdir(parent, name, arguments, request)
     }
-    func unlink(_ parent: NodeID, _ name: FileName, _ request: Request) throws(Errno) {
+    public func unlink(_ parent: NodeID, _ name: FileName, _ request: Request) throws(Errno) {
         try hook(.unlink, request)
         try files.unlink(parent, name, request)
     }
-    func rmdir(_ parent: NodeID, _ name: FileName, _ request: Request) throws(Errno) {
+    public func rmdir(_ parent: NodeID, _ name: FileName, _ request: Request) throws(Errno) {
         try hook(.rmdir, request)
         try files.rmdir(parent, name, request)
     }
-    func rename(
+    public func rename(
         _ parent: NodeID, _ name: FileName, to newParent: NodeID, _ newName: FileName, flags: UInt32,
         _ request: Request
     ) throws(Errno) {
         try hook(.rename, request)
         try files.rename(parent, name, to: newParent, newName, flags: flags, request)
     }
-    func link(
+    public func link(
         _ node: NodeID, to newParent: NodeID, _ newName: FileName, _ request: Request
     ) throws(Errno) -> fuse_entry_out {
         try hook(.link, request)
@@ -88,56 +87,56 @@ final class HookedFileSystem: FileSystem {
 // MARK: - Open files
 
 extension HookedFileSystem {
-    func open(_ node: NodeID, _ arguments: fuse_open_in, _ request: Request) throws(Errno) -> fuse_open_out {
+    public func open(_ node: NodeID, _ arguments: fuse_open_in, _ request: Request) throws(Errno) -> fuse_open_out {
         try hook(.open, request)
         return try files.open(node, arguments, request)
     }
-    func create(
+    public func create(
         _ parent: NodeID, _ name: FileName, _ arguments: fuse_create_in, _ request: Request
     ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
         try hook(.create, request)
         return try files.create(parent, name, arguments, request)
     }
-    func read(
+    public func read(
         _ node: NodeID, _ arguments: fuse_read_in, into segments: UnsafeBufferPointer<iovec>, _ request: Request
     ) throws(Errno) -> Int {
         try hook(.read, request)
         return try files.read(node, arguments, into: segments, request)
     }
-    func write(
+    public func write(
         _ node: NodeID, _ arguments: fuse_write_in, from segments: UnsafeBufferPointer<iovec>, _ request: Request
     ) throws(Errno) -> Int {
         try hook(.write, request)
         return try files.write(node, arguments, from: segments, request)
     }
-    func flush(_ node: NodeID, _ arguments: fuse_flush_in, _ request: Request) throws(Errno) {
+    public func flush(_ node: NodeID, _ arguments: fuse_flush_in, _ request: Request) throws(Errno) {
         try hook(.flush, request)
         try files.flush(node, arguments, request)
     }
-    func fsync(_ node: NodeID, _ arguments: fuse_fsync_in, _ request: Request) throws(Errno) {
+    public func fsync(_ node: NodeID, _ arguments: fuse_fsync_in, _ request: Request) throws(Errno) {
         try hook(.fsync, request)
         try files.fsync(node, arguments, request)
     }
-    func release(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno) {
+    public func release(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno) {
         try hook(.release, request)
         try files.release(node, arguments, request)
     }
-    func opendir(_ node: NodeID, _ arguments: fuse_open_in, _ request: Request) throws(Errno) -> fuse_open_out {
+    public func opendir(_ node: NodeID, _ arguments: fuse_open_in, _ request: Request) throws(Errno) -> fuse_open_out {
         try hook(.opendir, request)
         return try files.opendir(node, arguments, request)
     }
-    func readdir(
+    public func readdir(
         _ node: NodeID, _ arguments: fuse_read_in, plus: Bool, into writer: inout DirectoryEntryWriter,
         _ request: Request
     ) throws(Errno) {
         try hook(plus ? .readdirplus : .readdir, request)
         try files.readdir(node, arguments, plus: plus, into: &writer, request)
     }
-    func fsyncdir(_ node: NodeID, _ arguments: fuse_fsync_in, _ request: Request) throws(Errno) {
+    public func fsyncdir(_ node: NodeID, _ arguments: fuse_fsync_in, _ request: Request) throws(Errno) {
         try hook(.fsyncdir, request)
         try files.fsyncdir(node, arguments, request)
     }
-    func releasedir(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno) {
+    public func releasedir(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno) {
         try hook(.releasedir, request)
         try files.releasedir(node, arguments, request)
     }

@@ -1,26 +1,27 @@
 import Synchronization
-import VirtioTestSupport
 
 /// Where a file system of a test stalls until the test lets it go on.
-final class Gate: Sendable {
+public final class Gate: Sendable {
     private let open = Atomic<Bool>(false)
     private let arrivals = Atomic<Int>(0)
     private let changes = NotificationCounter()
 
+    public init() {}
+
     /// Stops the calling thread until the gate is opened.
-    func pass() {
+    public func pass() {
         arrivals.wrappingAdd(1, ordering: .acquiringAndReleasing)
         changes.add()
         precondition(changes.wait(seconds: 300) { open.load(ordering: .acquiring) }, "nobody opened the gate")
     }
 
-    func letThrough() {
+    public func letThrough() {
         open.store(true, ordering: .releasing)
         changes.add()
     }
 
     /// Waits until that many threads have come to the gate.
-    func waitForArrivals(_ count: Int) -> Bool {
+    public func waitForArrivals(_ count: Int) -> Bool {
         changes.wait(seconds: 120) { arrivals.load(ordering: .acquiring) >= count }
     }
 }

@@ -1,0 +1,36 @@
+import Synchronization
+import Syscalls
+import SystemPackage
+
+/// How the process's descriptors are shared out: to inodes, to open files, and a reserve for what an operation needs for
+/// a moment and for everything else in the process.
+final class DescriptorBudget: Sendable {
+    /// Descriptors that inodes and open files can have together.
+    let total: Int
+    /// Descriptors that inodes have without being evicted.
+    let inodes: Int
+    private let heldByInodes = Atomic<Int>(0)
+    private let heldByFiles = Atomic<Int>(0)
+
+    /// - Parameter inodes: half of what the process may have, if nothing else is wanted.
+    init(inodes: Int?) {
+        let limit = min(ResourceLimits.openFiles, Self.largestLimit)
+        total = limit - min(512, limit / 4)
+        self.inodes = inodes ?? limit / 2
+    }
+
+    /// More are never needed, and a limit can be as large as any number.
+    static let largestLimit = 1 << 20
+
+    var inodeCount: Int { heldByInodes.load(ordering: .relaxed) }
+    var fileCount: Int { heldByFiles.load(ordering: .relaxed) }
+
+    func add(inodes count: Int) { heldByInodes.wrappingAdd(count, ordering: .relaxed) }
+    func add(files count: Int) { heldByFiles.wrappingAdd(count, ordering: .relaxed) }
+
+    /// Whether nothing can have another descriptor.
+    var isSpent: Bool { inodeCount + fileCount >= total }
+
+    /// By how many the inodes have more than they should.
+    var excess: Int { inodeCount - min(inodes, total - fileCount) }
+}

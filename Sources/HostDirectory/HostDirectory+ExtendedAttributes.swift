@@ -1,0 +1,75 @@
+import CKernel
+public import FUSEWire
+import Syscalls
+public import SystemPackage
+public import VirtioFSDevice
+
+/// Extended attributes, ACLs among them (xattr(7), acl(5)): the host's own. Who may see and change them is checked by the
+/// client's kernel, and once more by the host for what this process may not do.
+extension HostDirectory {
+    public func setxattr(
+        _ node: NodeID, _ name: FileName, _ value: UnsafeRawBufferPointer, flags: UInt32, killsSetGID: Bool,
+        _ request: Request
+    ) throws(Errno) {
+        try checkAttributes()
+        try refuseChange()
+        try withNode(node) { descriptor, _ throws(Errno) in
+            try descriptors.setAttribute(
+                of: descriptor, name.pointer, value, flags: Int32(bitPattern: flags))
+            if killsSetGID { try dropSetGID(descriptor) }
+        }
+    }
+
+    /// The host keeps the set-group-ID bit at a change of the access ACL, because this process may.
+    private func dropSetGID(_ descriptor: FileDescriptor) throws(Errno) {
+        var status = CKernel.statx()
+        try descriptor.status(mask: UInt32(STATX_MODE), into: &status)
+        let mode = mode_t(status.stx_mode)
+        guard mode & 0o2000 != 0 else { return }
+        try descriptors.changeMode(of: descriptor, mode & 0o5777)
+    }
+
+    public func getxattr(
+        _ node: NodeID, _ name: FileName, into buffer: UnsafeMutableRawBufferPointer, _ request: Request
+    ) throws(Errno) -> Int {
+        try checkAttributes()
+        return try withNode(node) { descriptor, _ throws(Errno) in
+            try descriptors.attribute(of: descriptor, name.pointer, into: buffer)
+        }
+    }
+
+    public func listxattr(
+        _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request
+    ) throws(Errno) -> Int {
+        try checkAttributes()
+        return try withNode(node) { descriptor, _ throws(Errno) in
+            try descriptors.attributeNames(of: descriptor, into: buffer)
+        }
+    }
+
+    public func removexattr(_ node: NodeID, _ name: FileName, _ request: Request) throws(Errno) {
+        try checkAttributes()
+        try refuseChange()
+        try withNode(node) { descriptor, _ throws(Errno) in
+            try descriptors.removeAttribute(of: descriptor, name.pointer)
+        }
+    }
+
+    private func checkAttributes() throws(Errno) {
+        if !options.extendedAttributes { throw .noFunction }
+    }
+
+    /// Whether the share's file system has ACLs.
+    func probeACLs() -> Bool {
+        guard options.extendedAttributes, options.posixACLs else { return false }
+        let nothing = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        do throws(Errno) {
+            _ = try withNode(.root) { descriptor, _ throws(Errno) in
+                try descriptors.attribute(of: descriptor, "system.posix_acl_access", into: nothing)
+            }
+            return true
+        } catch {
+            return error.rawValue == ENODATA
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import CKernel
+import FUSEWire
+import Synchronization
+import Syscalls
+import SystemPackage
+
+/// Counting lookups of files that are held.
+extension InodeTable {
+    /// What became of a file that is held, in one look at the map.
+    private enum Place {
+        case known(NodeID)
+        case new(NodeID)
+        /// The key belongs to an evicted inode: the same file, or one that is gone.
+        case unclear(Pin)
+    }
+
+    /// What was found out about an inode whose key is that of the file in hand.
+    private struct Finding {
+        let pin: Pin
+        let isSame: Bool
+    }
+
+    /// Counts a lookup of the file that `descriptor` holds, and takes the descriptor over.
+    ///
+    /// - Throws: ENFILE when there are no descriptors left for it.
+    func adopt(_ descriptor: consuming OwnedDescriptor, _ status: borrowing statx) throws(Errno) -> NodeID {
+        let inode = Inode(key: InodeKey(status), birth: nextBirth(), mode: status.stx_mode)
+        if inode.isFolder { mounts.note(inode.key.mount, descriptor.descriptor) }
+        var finding: Finding?
+        defer { if let finding { unpin(finding.pin) } }
+        while true {
+            switch try place(inode, descriptor.rawValue, finding) {
+            case .new(let node):
+                clock.set(descriptor.release().rawValue, to: UInt32(truncatingIfNeeded: node.rawValue))
+                budget.add(inodes: 1)
+                makeRoom()
+                return node
+            case .known(let node):
+                // If the inode is held already, this descriptor is one too many and closed.
+                if let finding, finding.pin.id == node.rawValue { restore(finding.pin, descriptor) }
+                return node
+            case .unclear(let pin):
+                if let finding { unpin(finding.pin) }
+                finding = nil
+                finding = Finding(pin: pin, isSame: isSameFile(pin, descriptor.descriptor))
+            }
+        }
+    }
+
+    private func place(_ new: Inode, _ descriptor: Int32, _ finding: Finding?) throws(Errno) -> Place {
+        if budget.isSpent { try makeMuchRoom() }
+        return try shard(of: new.key).pointee.withMap { map throws(Errno) -> Place in
+            if let (index, record) = map.pointee.find(new.key, in: slab) {
+                let isKnown = !record.header.pointee.pins.isEvicted
+                let finding = finding.flatMap { $0.pin.index == index ? $0 : nil }
+                if isKnown || finding?.isSame == true { return .known(count(record, at: index, in: map)) }
+                // What is in the map is alive.
+                guard finding != nil else { return .unclear(slab.pin(at: index, marking: false).unsafelyUnwrapped) }
+                record.displace()
+            }
+            let name = try slab.insert(new, word: 1, descriptor: descriptor) { record, index in
+                map.pointee.link(record, at: index, in: slab)
+            }
+            map.pointee.lookups &+= 1
+            return .new(NodeID(rawValue: name))
+        }
+    }
+
+    /// Whether an evicted inode is the file that `descriptor` holds. An inode number may have passed to another file.
+    private func isSameFile(_ pin: Pin, _ descriptor: FileDescriptor) -> Bool {
+        guard let memory = pin.header.pointee.memory.load(ordering: .acquiring) else { return false }
+        do throws(Errno) {
+            return try HostFileHandle(of: descriptor).isEqual(to: memory)
+        } catch {
+            return false
+        }
+    }
+}

@@ -1,0 +1,154 @@
+import FUSEWire
+import Foundation
+import HostDirectory
+@testable import KernelMount
+import Synchronization
+import SystemPackage
+import Testing
+@testable import Virtio
+@testable import VirtioFSDevice
+@testable import VirtioFSDriver
+import VirtioTestSupport
+
+/// A mount of this process's, over a file system that stalls where the test wants it to.
+private final class StallingMount {
+    let folder = VirtioTestSupport.TemporaryFolder()
+    let gate = Gate()
+    let files: HostDirectory
+    let device: VirtioFSDevice<HookedFileSystem<HostDirectory>>
+    let transport: InProcessTransport
+    let driver: VirtioFSDriver
+    let mount: KernelMount<DriverPath>
+    var mountPoint: String { folder.path.string + "/mnt" }
+
+    /// - Parameter stalled: the operation that stops at the gate.
+    init(stalled: Opcode, queueSize: UInt16, kick: ServiceOptions.KickPolicy) throws {
+        try folder.addFolder("mnt")
+        try folder.addFolder("share")
+        for index in 0..<40 { try folder.add("share/f\(index)", Array("content \(index)".utf8)) }
+        files = try HostDirectory(path: folder.path.appending("share"), options: HostDirectoryOptions())
+        var settings = DeviceSettings(tag: "stall", requestQueueCount: 2)!
+        settings.service.kick = kick
+        let gate = gate
+        let hooked = HookedFileSystem(files) { opcode, _ throws(Errno) in if opcode == stalled { gate.pass() } }
+        device = VirtioFSDevice(files: hooked, settings: settings)
+        transport = InProcessTransport(device: device)
+        var options = DriverOptions()
+        options.requestQueueCount = 2
+        options.queueSize = queueSize
+        driver = try VirtioFSDriver(transport: transport, options: options)
+        mount = try KernelMount(
+            path: DriverPath(driver), mountPoint: folder.path.string + "/mnt",
+            options: ["fsname=stall", "subtype=virtiofs", "allow_other"], readerCount: 3)
+        try #require(mount.waitUntilUp(seconds: 60))
+    }
+
+    /// A program that reads a file on the mount past the kernel's cache.
+    func reader(_ index: Int) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/dd")
+        process.arguments = ["if=\(mountPoint)/f\(index)", "iflag=direct", "bs=4k", "status=none"]
+        process.standardOutput = Pipe()
+        process.standardError = Pipe()
+        try process.run()
+        return process
+    }
+
+    func output(_ process: Process) -> String {
+        let data = (process.standardOutput as! Pipe).fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self)
+    }
+
+    func parkedCount() -> Int { driver.queues.dropFirst().map { $0.parkedCount }.reduce(0, +) }
+
+    deinit {
+        gate.letThrough()
+        mount.end()
+    }
+}
+
+/// Waits for a condition that other threads bring about; a test that waits two minutes has failed.
+private func eventually(_ condition: () -> Bool) -> Bool {
+    let deadline = Date().addingTimeInterval(120)
+    while !condition() {
+        if Date() > deadline { return false }
+        sched_yield()
+    }
+    return true
+}
+
+@Suite(.serialized)
+struct StalledDeviceTests {
+    @Test(
+        "fs.hiprio.device-never-paused: with the device stalled and all request queues full, FORGET and INTERRUPT get through",
+        arguments: ServiceOptions.KickPolicy.allCases)
+    func forgetAndInterrupt(_ kick: ServiceOptions.KickPolicy) throws {
+        let stalling = try StallingMount(stalled: .read, queueSize: 4, kick: kick)
+        // Files that the kernel knows and nobody uses.
+        for index in 20..<40 { #expect(access("\(stalling.mountPoint)/f\(index)", F_OK) == 0) }
+        let readers = try (0..<20).map { try stalling.reader($0) }
+        #expect(eventually { stalling.parkedCount() >= 3 }, "the queues of four are full, and requests wait")
+
+        let known = stalling.files.lookupCount
+        try Data("2".utf8).write(to: URL(fileURLWithPath: "/proc/sys/vm/drop_caches"))
+        #expect(eventually { stalling.files.lookupCount < known }, "FORGET arrived at the device")
+
+        // Each reader gets an INTERRUPT: those whose request has not gone out end at once, the device hears of others.
+        // A signal that can't be blocked: the threads that run tests block the others, and children inherit that.
+        for reader in readers { kill(reader.processIdentifier, SIGKILL) }
+        #expect(eventually { readers.contains { !$0.isRunning } }, "a parked request was answered EINTR")
+        #expect(eventually { stalling.device.session.interrupts.count > 0 }, "INTERRUPT arrived at the device")
+
+        stalling.gate.letThrough()
+        for reader in readers { reader.waitUntilExit() }
+        #expect(stalling.output(try stalling.reader(0)) == "content 0")
+    }
+
+    @Test("A stalled READ holds up neither other files nor the unmount of what is idle")
+    func othersGoOn() throws {
+        let stalling = try StallingMount(stalled: .readlink, queueSize: 8, kick: .adaptive)
+        symlink("f1", "\(stalling.mountPoint)/link")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/readlink")
+        process.arguments = ["\(stalling.mountPoint)/link"]
+        process.standardOutput = Pipe()
+        try process.run()
+        #expect(stalling.gate.waitForArrivals(1))
+        // The other queue is free: enough programs to use both.
+        let readers = try (0..<6).map { try stalling.reader($0) }
+        #expect(eventually { readers.contains { !$0.isRunning } })
+        stalling.gate.letThrough()
+        #expect(stalling.output(process) == "f1\n")
+        for (index, reader) in readers.enumerated() { #expect(stalling.output(reader) == "content \(index)") }
+    }
+
+    @Test("After a broken ring what is in flight gets EIO, and the mount goes on with a new session")
+    func brokenRing() throws {
+        let stalling = try StallingMount(stalled: .read, queueSize: 16, kick: .worker)
+        let reader = try stalling.reader(1)
+        #expect(stalling.gate.waitForArrivals(1))
+        stalling.transport.needsReset()
+        // The program has its error while the device still works on its request; its close waits for the new session.
+        let complaints = (reader.standardError as! Pipe).fileHandleForReading
+        var complaint = ""
+        while !complaint.contains("\n"), case let more = complaints.availableData, !more.isEmpty {
+            complaint += String(decoding: more, as: UTF8.self)
+        }
+        #expect(complaint.contains("Input/output error"))
+        stalling.gate.letThrough()
+        reader.waitUntilExit()
+        #expect(reader.terminationStatus == 1)
+        #expect(stalling.output(try stalling.reader(2)) == "content 2")
+        #expect(try String(contentsOfFile: "\(stalling.mountPoint)/f3", encoding: .utf8) == "content 3")
+    }
+
+    @Test("Device and driver agree on the lookups held when the mount ends")
+    func ledger() throws {
+        let stalling = try StallingMount(stalled: .readlink, queueSize: 32, kick: .adaptive)
+        for index in 0..<40 { _ = stalling.output(try stalling.reader(index)) }
+        _ = try FileManager.default.contentsOfDirectory(atPath: stalling.mountPoint)
+        try FileManager.default.removeItem(atPath: "\(stalling.mountPoint)/f1")
+        #expect(eventually { stalling.files.lookupCount == stalling.driver.ledger.heldLookups })
+    }
+}
