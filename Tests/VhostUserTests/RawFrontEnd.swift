@@ -50,6 +50,16 @@ final class RawFrontEnd {
         return false
     }
 
+    /// Goes on asking and reads no answer; whether the back end cuts it off within twenty seconds.
+    func isCutOffWithoutReading() -> Bool {
+        let question = bytes(of: MessageHeader(request: RequestCode.getFeatures.rawValue, payloadSize: 0))
+        return ServeProcess.wait(seconds: 20, pause: 1000) {
+            do throws(Errno) {
+                while true { _ = try socket.descriptor.send(question) }
+            } catch { return error != .wouldBlock }
+        }
+    }
+
     /// Waits until the back end has taken in all that was sent (SIOCOUTQ, unix(7)); false when it closed before that, or
     /// took it in but not within ten seconds.
     func isTakenIn() -> Bool {
