@@ -14,7 +14,8 @@ final class Ring {
     var size: UInt32 = 0
     /// In the front end's own addresses.
     var addresses: vhost_vring_addr?
-    /// Where the ring goes on when it is started; for a packed ring the upper half is where it returns the next chain.
+    /// Where the ring goes on when it is started. For a packed ring the upper half is where the next chain is returned;
+    /// it is not looked at, as a ring is only taken over with no chain in flight, and then it is the lower half again.
     var base: UInt32 = 0
     /// The ring is started once this is set, and stopped by GET_VRING_BASE.
     var kick: Kick?
