@@ -27,7 +27,8 @@ extension VhostUserTests {
                 connections += 1
                 try #require(serve.isRunning, "seed \(seed), message \(peer.takenCount)")
             }
-            print("\(peer.takenCount) messages taken in over \(connections) connections, \(peer.ringCount) rings started")
+            print(
+                "\(peer.takenCount) messages taken in over \(connections) connections, \(peer.ringCount) rings started")
             #expect(serve.descriptorCount(settlingAt: descriptors) == descriptors, "seed \(seed)")
             #expect(serve.threadCount == threads)
             try serve.folder.add("hello.txt", Array("hello".utf8))
