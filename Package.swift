@@ -129,7 +129,7 @@ let package = Package(
                 "FUSEWire", "Syscalls", "CKernel", "virtiofs", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
-            name: "GuestTests", dependencies: ["ServeSupport", "VirtioTestSupport", "virtiofs", systemPackage],
+            name: "GuestTests", dependencies: ["ServeSupport", "VirtioTestSupport", "CKernel", "virtiofs", systemPackage],
             exclude: ["Guest"], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
