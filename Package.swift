@@ -119,7 +119,8 @@ let package = Package(
                 "FUSEWire", systemPackage,
             ], swiftSettings: strict),
         .target(
-            name: "ServeSupport", dependencies: ["VirtioTestSupport", systemPackage], path: "Tests/ServeSupport",
+            name: "ServeSupport", dependencies: ["VirtioTestSupport", "CKernel", systemPackage],
+            path: "Tests/ServeSupport",
             swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",

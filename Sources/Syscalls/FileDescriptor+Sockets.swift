@@ -6,13 +6,31 @@ import CKernel
 extension FileDescriptor {
     /// A socket that listens at `path`, which must not exist: bind(2) and listen(2).
     ///
+    /// The file appears when the socket listens already, by a rename (renameat2(2), `RENAME_NOREPLACE`): who waits for it
+    /// can connect at once. Throws EADDRINUSE where something is there.
+    ///
     /// - Parameter mode: permissions of the socket's file.
     public static func listening(at path: FilePath, mode: UInt32) throws(Errno) -> OwnedDescriptor {
         let listener = try unixSocket()
-        try check(path.withPlatformString { ck_bind_unix(listener.rawValue, $0) })
-        try check(path.withPlatformString { chmod($0, mode_t(mode)) })
-        try check(listen(listener.rawValue, 8))
+        let early = FilePath(path.string + ".new")
+        _ = early.withPlatformString { unlink($0) }
+        try check(early.withPlatformString { ck_bind_unix(listener.rawValue, $0) })
+        do throws(Errno) {
+            try check(early.withPlatformString { chmod($0, mode_t(mode)) })
+            try check(listen(listener.rawValue, 8))
+            try rename(early, to: path)
+        } catch {
+            _ = early.withPlatformString { unlink($0) }
+            throw error == .fileExists ? .addressInUse : error
+        }
         return listener
+    }
+
+    private static func rename(_ old: FilePath, to new: FilePath) throws(Errno) {
+        try check(
+            old.withPlatformString { oldPath in
+                new.withPlatformString { renameat2(AT_FDCWD, oldPath, AT_FDCWD, $0, UInt32(RENAME_NOREPLACE)) }
+            })
     }
 
     /// A socket connected to who listens at `path`: connect(2).

@@ -345,13 +345,18 @@ final class RequestQueue: @unchecked Sendable {
     func fail() {
         let lost = lock.withLock { () -> [RequestSlot] in
             state.pointee.phase = .broken
-            let lost = slots.indices.filter { slots[$0].state == .inFlight }
+            let lost = slots(in: .inFlight)
             for slot in lost { slots[slot].state = .lost }
             return lost.map(takeRecord)
         }
         for record in lost {
             finish(record, error: .ioError, payload: UnsafeRawBufferPointer(start: nil, count: 0))
         }
+    }
+
+    /// Slots in that state, under the lock. Nothing else of them is looked at: who holds one fills it meanwhile.
+    private func slots(in wanted: RequestSlot.State) -> [Int] {
+        slots.indices.filter { (slots.baseAddress! + $0).pointee.state == wanted }
     }
 
     /// Answers EIO to everything, parked requests too, from here on.
@@ -372,8 +377,8 @@ final class RequestQueue: @unchecked Sendable {
         state.pointee.ring = ring
         _ = state.pointee.ring.armInterrupts()
         state.pointee.phase = .settingUp
-        for slot in slots.indices where slots[slot].state == .lost { slots[slot].state = .free }
-        state.pointee.freeSlots = slots.indices.filter { slots[$0].state == .free }.map { UInt16($0) }
+        for slot in slots(in: .lost) { slots[slot].state = .free }
+        state.pointee.freeSlots = slots(in: .free).map { UInt16($0) }
     }
 
     /// The session is up: requests go out, the parked ones first.

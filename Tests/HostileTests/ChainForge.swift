@@ -28,7 +28,7 @@ struct ChainForge {
     /// Lays out a chain that is wrong in one or more ways, or just odd. Nothing else is in flight.
     func forge(_ request: [UInt8], _ generator: inout SeededGenerator) -> Forged {
         var descriptors = place(request, &generator)
-        for _ in 0..<generator.pick([0, 1, 1, 1, 2, 5]) {
+        for _ in 0..<generator.pick([0, 0, 0, 0, 0, 0, 0, 1, 1, 3]) {
             spoil(&descriptors[Int.random(in: descriptors.indices, using: &generator)], &generator)
         }
         let nothing = RawDescriptor(address: 0, length: 0, flags: 0, next: 0)
@@ -69,8 +69,11 @@ struct ChainForge {
             offset += length
         }
         for index in 0..<generator.pick([0, 1, 2, 3]) {
-            let address = arena.rawValue + UInt64((32 + 8 * index) << 10)
             let length = generator.pick([0, 1, 16, 144, 8192] as [UInt32])
+            var address = arena.rawValue + UInt64((32 + 8 * index) << 10)
+            // Up to the last byte before the guard page; or over the request itself.
+            if generator.once(in: 4) { address = memory.end.rawValue - UInt64(length) }
+            if generator.once(in: 8) { address = arena.rawValue }
             descriptors.append(
                 RawDescriptor(
                     address: address, length: length, flags: RawDescriptor.write | RawDescriptor.next, next: 0))

@@ -23,12 +23,14 @@ struct HostileTests {
         var dice = SeededGenerator(seed: ~seed)
         for number in 0..<cases {
             do {
+                // A broken ring costs the session, so that a while without one comes before a while of them.
+                let takesRequests = number % 1000 < 780
                 switch Int.random(in: 0..<100, using: &dice) {
-                case 0: try run.sendBurst()
-                case 1..<5: try run.changeInFlight()
-                case 5..<33: try run.sendChain()
-                case 33..<36: try run.breakRing()
-                default: try run.sendRequest()
+                case 0 where takesRequests: try run.sendBurst()
+                case 1..<5 where takesRequests: try run.changeInFlight()
+                case _ where takesRequests: try run.sendRequest()
+                case 0..<3: try run.breakRing()
+                default: try run.sendChain()
                 }
             } catch {
                 Issue.record("case \(number) of \(kick), seed \(seed): \(error)")
@@ -36,9 +38,11 @@ struct HostileTests {
             }
         }
         try run.finish()
-        print("hostile cases, kicks \(kick): \(run.tally.total) requests in right chains\n\(run.tally.table)")
+        print(
+            "hostile cases, kicks \(kick): \(run.tally.total) requests in right chains, \(run.tally.reached) of them reached the folder\n\(run.tally.table)"
+        )
         print("hostile chains: \(run.chainOutcomes.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })")
-        #expect(run.tally.total >= cases / 2)
+        #expect(run.tally.reached >= cases / 2, "requests that reached the file system")
         #expect(run.files.openHandleCount == 0 && run.files.lookupCount == 0)
         #expect(run.share.openDescriptorCount == run.descriptorsBefore, "descriptors of the share that stayed open")
         #expect(run.share.changesOutside().isEmpty)

@@ -45,11 +45,15 @@ struct RequestForge {
 
     private mutating func chance(_ count: Int) -> Bool { generator.once(in: count) }
 
-    private mutating func node() -> UInt64 {
+    /// - Parameter type: of file that the operation is for (`S_IFDIR` and so on), if not for any.
+    private mutating func node(_ type: Int32 = 0) -> UInt64 {
         if spoiling && chance(4) {
             return generator.pick([0, 2, .max, 1 << 32, 1 << 63, generator.next()] + pools.stale)
         }
-        return chance(3) || pools.nodes.isEmpty ? 1 : generator.pick(pools.nodes)
+        let isAny = type == 0 || chance(8)
+        let fitting = pools.nodes.filter { isAny || $0.type == UInt32(type) }
+        guard let node = fitting.randomElement(using: &generator) else { return 1 }
+        return type == S_IFDIR && chance(4) ? 1 : node.number
     }
 
     private mutating func handle(folder: Bool) -> RequestPools.Handle {
@@ -133,7 +137,7 @@ struct RequestForge {
         ]
         let opcode = generator.pick(opcodes)
         switch opcode {
-        case .lookup, .unlink, .rmdir: return request(message(opcode, node()).with(bytes: name()))
+        case .lookup, .unlink, .rmdir: return request(message(opcode, node(S_IFDIR)).with(bytes: name()))
         case .getattr, .setattr, .access, .statfs, .readlink: return attributes(opcode)
         case .symlink, .mknod, .mkdir, .create, .link: return making(opcode)
         case .rename, .rename2: return renaming(opcode)
@@ -169,13 +173,13 @@ struct RequestForge {
             return request(message(opcode, node()).with(change))
         case .access: return request(message(opcode, node()).with(fuse_access_in(mask: flags(), padding: 0)))
         case .readlink:
-            return request(message(opcode, node()), room: Int(generator.pick([0, 1, 100, 4096] as [UInt32])))
+            return request(message(opcode, node(S_IFLNK)), room: Int(generator.pick([0, 1, 100, 4096] as [UInt32])))
         default: return request(message(opcode, node()))
         }
     }
 
     private mutating func making(_ opcode: Opcode) -> Request {
-        let made = message(opcode, node())
+        let made = message(opcode, node(S_IFDIR))
         switch opcode {
         case .symlink:
             let targets = ["../beside/secret", "/etc/passwd", "file", "..", String(repeating: "t", count: 5000), ""]
@@ -184,7 +188,7 @@ struct RequestForge {
             let arguments = fuse_mknod_in(mode: mode(), rdev: flags(), umask: 0, padding: 0)
             return request(made.with(arguments).with(bytes: name()))
         case .mkdir: return request(made.with(fuse_mkdir_in(mode: mode(), umask: 0)).with(bytes: name()))
-        case .link: return request(made.with(fuse_link_in(oldnodeid: node())).with(bytes: name()))
+        case .link: return request(made.with(fuse_link_in(oldnodeid: node(S_IFREG))).with(bytes: name()))
         default:
             var arguments = fuse_create_in()
             (arguments.flags, arguments.mode) = (flags(), mode())
@@ -193,17 +197,18 @@ struct RequestForge {
     }
 
     private mutating func renaming(_ opcode: Opcode) -> Request {
-        let made = message(opcode, node())
+        let made = message(opcode, node(S_IFDIR))
         let with =
             opcode == .rename
-            ? made.with(fuse_rename_in(newdir: node()))
-            : made.with(fuse_rename2_in(newdir: node(), flags: generator.pick([0, 1, 2, 4, 7, .max]), padding: 0))
+            ? made.with(fuse_rename_in(newdir: node(S_IFDIR)))
+            : made.with(
+                fuse_rename2_in(newdir: node(S_IFDIR), flags: generator.pick([0, 1, 2, 4, 7, .max]), padding: 0))
         return request(with.with(bytes: name()).with(bytes: name()))
     }
 
     private mutating func opening(_ opcode: Opcode) -> Request {
         let arguments = fuse_open_in(flags: flags(), open_flags: spoiling ? flags() : 0)
-        return request(message(opcode, node()).with(arguments))
+        return request(message(opcode, node(opcode == .open ? S_IFREG : S_IFDIR)).with(arguments))
     }
 
     private mutating func transfer(_ opcode: Opcode) -> Request {

@@ -5,9 +5,10 @@ import VirtioTestSupport
 /// What a client of the session knows: nodes and handles that replies have given, and names.
 struct RequestPools {
     struct Handle { var number: UInt64, node: UInt64, isFolder: Bool }
+    struct Node { var number: UInt64, type: UInt32 }
 
     /// One entry for each lookup.
-    private(set) var nodes: [UInt64] = []
+    private(set) var nodes: [Node] = []
     private(set) var handles: [Handle] = []
     /// Nodes and handles that were given back.
     private(set) var stale: [UInt64] = []
@@ -27,7 +28,7 @@ struct RequestPools {
     mutating func clear() { (nodes, handles, stale) = ([], [], []) }
 
     mutating func removeNode(at index: Int) -> UInt64 {
-        let node = nodes.swapAndRemove(at: index)
+        let node = nodes.swapAndRemove(at: index).number
         stale.append(node)
         if stale.count > 50 { stale.removeFirst() }
         return node
@@ -46,14 +47,14 @@ struct RequestPools {
             learnEntry(reply)
             let open = reply.structure(UInt64.self, at: MemoryLayout<fuse_entry_out>.size)
             if let created = nodes.last, let open {
-                handles.append(Handle(number: open, node: created, isFolder: false))
+                handles.append(Handle(number: open, node: created.number, isFolder: false))
             }
         case .open, .opendir:
             guard let number = reply.structure(UInt64.self) else { return }
             handles.append(Handle(number: number, node: node, isFolder: opcode == Opcode.opendir.rawValue))
         case .readdirplus:
             for entry in reply.entries(plus: true) ?? [] where entry.node.rawValue != 0 {
-                nodes.append(entry.node.rawValue)
+                nodes.append(Node(number: entry.node.rawValue, type: UInt32(S_IFREG)))
             }
         case .release, .releasedir:
             guard request.count >= 48 else { return }
@@ -63,7 +64,8 @@ struct RequestPools {
     }
 
     private mutating func learnEntry(_ reply: FUSEReply) {
-        if let node = reply.structure(UInt64.self), node != 0 { nodes.append(node) }
+        guard let entry = reply.structure(fuse_entry_out.self), entry.nodeid != 0 else { return }
+        nodes.append(Node(number: entry.nodeid, type: entry.attr.mode & 0o170000))
     }
 }
 

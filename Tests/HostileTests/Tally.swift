@@ -5,7 +5,8 @@ import Foundation
 struct Tally {
     private var counts: [UInt32: [Int32: Int]] = [:]
     private(set) var total = 0
-    /// Requests that were not refused for their form: those that the file system has seen.
+    /// Requests that the file system has seen for certain: neither refused for their form, nor without a name for what they
+    /// want. Those that it has itself found invalid are not in here.
     private(set) var reached = 0
 
     mutating func count(opcode: UInt32, errno: Int32?) {
@@ -13,9 +14,12 @@ struct Tally {
         // Opcodes that are none share a line.
         let line = Opcode(rawValue: opcode) == nil ? UInt32.max : opcode
         counts[line, default: [:]][errno ?? -1, default: 0] += 1
+        switch errno {
+        case EINVAL, ENOSYS, EIO: break
+        case .some: reached += 1
+        case nil: if opcode == Opcode.forget.rawValue || opcode == Opcode.batchForget.rawValue { reached += 1 }
+        }
     }
-
-    mutating func countReached() { reached += 1 }
 
     /// One line an opcode.
     var table: String {

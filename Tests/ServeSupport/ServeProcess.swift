@@ -1,4 +1,5 @@
 public import Foundation
+import CKernel
 import SystemPackage
 public import VirtioTestSupport
 
@@ -8,27 +9,41 @@ public final class ServeProcess: @unchecked Sendable {
     public let folder = TemporaryFolder()
     public let socketPath: String
     private let place = TemporaryFolder()
-    private let process = Process()
+    private let pid: pid_t
+    /// The status of wait(2), once the process has ended and was reaped.
+    private var status: Int32?
 
     /// - Parameter options: beside the share and the socket's path.
     public init(_ options: String...) throws {
         socketPath = place.path.appending("socket").string
-        process.executableURL = Self.command
-        process.arguments = ["serve", folder.path.string, "--socket-path", socketPath] + options
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        _ = FileManager.default.createFile(atPath: logPath, contents: nil)
-        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: logPath))
-        try process.run()
-        guard Self.wait(seconds: 10, until: { FileManager.default.fileExists(atPath: self.socketPath) }) else {
-            throw CocoaError(.fileNoSuchFile)
-        }
+        let arguments = ["virtiofs", "serve", folder.path.string, "--socket-path", socketPath] + options
+        pid = try Self.spawn(arguments, log: place.path.appending("log").string)
+        let isUp = Self.wait(seconds: 10) { FileManager.default.fileExists(atPath: socketPath) }
+        guard isUp else { throw CocoaError(.fileNoSuchFile) }
     }
 
     deinit {
-        guard process.isRunning else { return }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        guard isRunning else { return }
+        kill(pid, SIGKILL)
+        waitpid(pid, nil, 0)
+    }
+
+    private static func spawn(_ arguments: [String], log: String) throws -> pid_t {
+        var pointers = arguments.map { strdup($0) } + [nil]
+        defer { pointers.forEach { free($0) } }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_RDWR, 0)
+        posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT, 0o600)
+        // What the tests have open is none of its business.
+        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+        var child: pid_t = 0
+        guard posix_spawn(&child, command.path, &actions, nil, &pointers, ck_environ()) == 0 else {
+            throw CocoaError(.executableLoad)
+        }
+        return child
     }
 
     /// Where the command under test is: beside the test bundle.
@@ -42,17 +57,22 @@ public final class ServeProcess: @unchecked Sendable {
     /// What it has said on standard error.
     public var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
 
-    public var isRunning: Bool { process.isRunning }
+    public var isRunning: Bool {
+        guard status == nil else { return false }
+        var found: Int32 = 0
+        if waitpid(pid, &found, WNOHANG) == pid { status = found }
+        return status == nil
+    }
 
     /// Its open descriptors.
     public var descriptorCount: Int {
-        let folder = "/proc/\(process.processIdentifier)/fd"
+        let folder = "/proc/\(pid)/fd"
         return (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
     }
 
     /// Its threads.
     public var threadCount: Int {
-        let folder = "/proc/\(process.processIdentifier)/task"
+        let folder = "/proc/\(pid)/task"
         return (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
     }
 
@@ -62,19 +82,21 @@ public final class ServeProcess: @unchecked Sendable {
         return descriptorCount
     }
 
-    /// Ends it as its user would; its exit status.
+    /// Ends it as its user would; its exit status, -1 where a signal ended it or nothing did.
     public func terminate() -> Int32 {
-        process.terminate()
-        guard Self.wait(seconds: 20, until: { !self.process.isRunning }) else { return -1 }
-        return process.terminationStatus
+        kill(pid, SIGTERM)
+        guard Self.wait(seconds: 20, until: { !isRunning }), let status else { return -1 }
+        return status & 0x7f == 0 ? status >> 8 & 0xff : -1
     }
 
     /// Looks until something is so, or the time is up; whether it is.
-    public static func wait(seconds: Double, until condition: () -> Bool) -> Bool {
+    ///
+    /// - Parameter pause: microseconds between two looks.
+    public static func wait(seconds: Double, pause: UInt32 = 5000, until condition: () -> Bool) -> Bool {
         let deadline = Date(timeIntervalSinceNow: seconds)
         while !condition() {
             guard Date() < deadline else { return false }
-            usleep(5000)
+            usleep(pause)
         }
         return true
     }

@@ -50,6 +50,15 @@ final class RawFrontEnd {
         return false
     }
 
+    /// Waits until the back end has taken in all that was sent (SIOCOUTQ, unix(7)); false when it closed before that, or
+    /// took it in but not within ten seconds.
+    func isTakenIn() -> Bool {
+        ServeProcess.wait(seconds: 10, pause: 0) {
+            var unread: Int32 = 0
+            return ck_ioctl(socket.rawValue, UInt(TIOCOUTQ), &unread) == 0 && unread == 0
+        }
+    }
+
     /// Throws away what has come so far; false when the connection has ended.
     func drain() -> Bool {
         var buffer = [UInt8](repeating: 0, count: 4096)

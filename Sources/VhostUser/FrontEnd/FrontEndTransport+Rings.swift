@@ -1,5 +1,5 @@
 import CKernel
-import GuestMemory
+public import GuestMemory
 import Syscalls
 import SystemPackage
 import Virtio
@@ -35,6 +35,19 @@ extension FrontEndTransport {
             files.append(file)
         }
         try channel.tell(.setMemoryTable, payload, descriptors: files)
+    }
+
+    /// Adds a region to the memory that the back end has, while queues run (vhost-user, VHOST_USER_ADD_MEM_REG). It has to
+    /// keep its file.
+    public func addMemory(_ region: GuestRegion) throws(FrontEndError) {
+        guard let file = region.file else { throw .system(.badFileDescriptor) }
+        let message = bytes(of: SingleRegionMessage(region: region.description))
+        try channel.tell(.addMemoryRegion, message, descriptors: [file])
+    }
+
+    /// Takes a region away again; on return the back end has no hand in it (vhost-user, VHOST_USER_REM_MEM_REG).
+    public func removeMemory(_ region: GuestRegion) throws(FrontEndError) {
+        try channel.tell(.removeMemoryRegion, bytes(of: SingleRegionMessage(region: region.description)))
     }
 
     private func startRing(
