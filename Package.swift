@@ -81,6 +81,7 @@ let package = Package(
                 "Syscalls", "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .testTarget(name: "FUSEWireTests", dependencies: ["FUSEWire", "CKernel"], swiftSettings: strict),
         .testTarget(
             name: "HostDirectoryTests",
             dependencies: [

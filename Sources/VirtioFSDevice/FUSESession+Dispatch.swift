@@ -133,7 +133,8 @@ extension FUSESession {
     private func replyCapacity(_ exchange: Exchange, _ opcode: Opcode) throws(Errno) -> Int {
         guard !opcode.hasNoReply else { return 0 }
         guard let capacity = exchange.replyCapacity else { throw .invalidArgument }
-        if case .fixed(let count) = ReplyShape(opcode: opcode, request: exchange.copiedRequest(count: 48)) {
+        let request = exchange.copiedRequest(count: 72)
+        if case .fixed(let count) = ReplyShape(opcode: opcode, request: request, isSwapped: exchange.isSwapped) {
             guard capacity >= count else { throw .invalidArgument }
         }
         if opcode == .initialize && capacity < MemoryLayout<fuse_init_out>.size { throw .invalidArgument }
@@ -180,7 +181,7 @@ extension FUSESession {
         let arguments = try cursor.take(fuse_read_in.self)
         guard Int(arguments.size) <= capacity else { throw .invalidArgument }
         return try exchange.reply(upTo: Int(arguments.size)) { buffer throws(Errno) in
-            var writer = DirectoryEntryWriter(into: buffer)
+            var writer = DirectoryEntryWriter(into: buffer, isSwapped: exchange.isSwapped)
             try files.readdir(node, arguments, plus: plus, into: &writer, exchange.request)
             return writer.count
         }
@@ -195,21 +196,24 @@ extension FUSESession {
         var one = fuse_forget_one()
         for index in 0..<Int(arguments.count) {
             withUnsafeMutableBytes(of: &one) { exchange.gather(from: start + index * size, into: $0) }
-            files.forget(NodeID(rawValue: one.nodeid), count: one.nlookup)
+            let forgotten = one.inOrder(swapped: exchange.isSwapped)
+            files.forget(NodeID(rawValue: forgotten.nodeid), count: forgotten.nlookup)
         }
         return 0
     }
 }
 
 /// The reply to CREATE and TMPFILE: two structures one behind the other.
-private struct CreateReply: BitwiseCopyable {
+private struct CreateReply: WireStructure, BitwiseCopyable {
     var entry: fuse_entry_out
     var open: fuse_open_out
+
+    static var fields: StaticString { "8888448888884444444444844" }
 }
 
 extension WireCursor {
     /// ``consume(_:)`` for a request: what is not there makes the request invalid.
-    mutating func take<Value: BitwiseCopyable>(_ type: Value.Type) throws(Errno) -> Value {
+    mutating func take<Value: WireStructure & BitwiseCopyable>(_ type: Value.Type) throws(Errno) -> Value {
         do { return try consume(type) } catch { throw .invalidArgument }
     }
 
