@@ -187,12 +187,15 @@ extension FUSESession {
         }
     }
 
-    /// The count is the client's word; the bytes are what there is.
+    /// The count is the client's word; the bytes are what there is. Like a WRITE it has a largest size: a chain can hold
+    /// four gigabytes of the same few nodes, and what comes behind it would wait for hours.
     private func batchForget(_ exchange: Exchange, _ cursor: inout WireCursor) throws(Errno) -> Int {
         let arguments = try cursor.take(fuse_batch_forget_in.self)
         let size = MemoryLayout<fuse_forget_one>.size
         let start = Exchange.headerSize + MemoryLayout<fuse_batch_forget_in>.size
-        guard Int(arguments.count) <= (Int(exchange.request.header.len) - start) / size else { throw .invalidArgument }
+        guard Int(arguments.count) <= (Int(exchange.request.header.len) - start) / size,
+            Int(arguments.count) * size <= Int(limits.maxWrite)
+        else { throw .invalidArgument }
         var one = fuse_forget_one()
         for index in 0..<Int(arguments.count) {
             withUnsafeMutableBytes(of: &one) { exchange.gather(from: start + index * size, into: $0) }
