@@ -130,7 +130,8 @@ let package = Package(
                 "FUSEWire", "Syscalls", "CKernel", "virtiofs", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
-            name: "GuestTests", dependencies: ["ServeSupport", "VirtioTestSupport", "CKernel", "virtiofs", systemPackage],
+            name: "GuestTests",
+            dependencies: ["ServeSupport", "VirtioTestSupport", "CKernel", "virtiofs", systemPackage],
             exclude: ["Guest"], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]
