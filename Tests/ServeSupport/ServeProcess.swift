@@ -13,30 +13,40 @@ public final class ServeProcess: @unchecked Sendable {
     /// The status of wait(2), once the process has ended and was reaped.
     private var status: Int32?
 
-    /// - Parameter options: beside the share and the socket's path.
-    public init(_ options: String...) throws {
-        socketPath = place.path.appending("socket").string
+    /// - Parameters:
+    ///   - path: where the socket is to be, if not at a place of the process's own.
+    ///   - options: beside the share and the socket's path.
+    public init(at path: String? = nil, _ options: String...) throws {
+        socketPath = path ?? place.path.appending("socket").string
         let arguments = ["virtiofs", "serve", folder.path.string, "--socket-path", socketPath] + options
-        pid = try Self.spawn(arguments, log: place.path.appending("log").string)
-        let isUp = Self.wait(seconds: 10) { FileManager.default.fileExists(atPath: socketPath) }
+        pid = try Self.spawn(arguments, in: place.path)
+        // It says that it is up. The socket's file may have been there already, left by a process that was killed.
+        let isUp = Self.wait(seconds: 10) { Self.text(place.path.appending("output").string).hasSuffix("\n") }
         guard isUp else { throw CocoaError(.fileNoSuchFile) }
     }
 
-    deinit {
+    deinit { kill() }
+
+    /// Ends it as a crash would.
+    public func kill() {
         guard isRunning else { return }
-        kill(pid, SIGKILL)
-        waitpid(pid, nil, 0)
+        Foundation.kill(pid, SIGKILL)
+        var found: Int32 = 0
+        if waitpid(pid, &found, 0) == pid { status = found }
     }
 
-    private static func spawn(_ arguments: [String], log: String) throws -> pid_t {
+    private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+
+    private static func spawn(_ arguments: [String], in place: FilePath) throws -> pid_t {
         var pointers = arguments.map { strdup($0) } + [nil]
         defer { pointers.forEach { free($0) } }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_RDWR, 0)
-        posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT, 0o600)
+        let output = place.appending("output").string
+        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 2, place.appending("log").string, O_WRONLY | O_CREAT, 0o600)
         // What the tests have open is none of its business.
         posix_spawn_file_actions_addclosefrom_np(&actions, 3)
         var child: pid_t = 0
@@ -55,7 +65,7 @@ public final class ServeProcess: @unchecked Sendable {
     private var logPath: String { place.path.appending("log").string }
 
     /// What it has said on standard error.
-    public var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
+    public var log: String { Self.text(logPath) }
 
     public var isRunning: Bool {
         guard status == nil else { return false }
@@ -84,7 +94,7 @@ public final class ServeProcess: @unchecked Sendable {
 
     /// Ends it as its user would; its exit status, -1 where a signal ended it or nothing did.
     public func terminate() -> Int32 {
-        kill(pid, SIGTERM)
+        Foundation.kill(pid, SIGTERM)
         guard Self.wait(seconds: 20, until: { !isRunning }), let status else { return -1 }
         return status & 0x7f == 0 ? status >> 8 & 0xff : -1
     }
