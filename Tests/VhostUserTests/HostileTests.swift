@@ -28,11 +28,7 @@ extension VhostUserTests {
                 try #require(serve.isRunning, "seed \(seed), message \(peer.takenCount)")
             }
             print(
-<<<<<<< HEAD
-                "\(peer.takenCount) messages taken in over \(connections) connections, \(peer.ringCount) rings started")
-=======
                 "\(peer.takenCount) messages taken in over \(connections) connections, \(peer.ringCount) rings set up")
->>>>>>> vhost
             #expect(serve.descriptorCount(settlingAt: descriptors) == descriptors, "seed \(seed)")
             #expect(serve.threadCount == threads)
             try serve.folder.add("hello.txt", Array("hello".utf8))
