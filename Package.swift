@@ -81,6 +81,7 @@ let package = Package(
                 "Syscalls", "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .testTarget(name: "FUSEWireTests", dependencies: ["FUSEWire", "CKernel"], swiftSettings: strict),
         .testTarget(
             name: "HostDirectoryTests",
             dependencies: [
@@ -118,7 +119,8 @@ let package = Package(
                 "FUSEWire", systemPackage,
             ], swiftSettings: strict),
         .target(
-            name: "ServeSupport", dependencies: ["VirtioTestSupport", "CKernel", systemPackage], path: "Tests/ServeSupport",
+            name: "ServeSupport", dependencies: ["VirtioTestSupport", "CKernel", systemPackage],
+            path: "Tests/ServeSupport",
             swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",
@@ -128,7 +130,8 @@ let package = Package(
                 "FUSEWire", "Syscalls", "CKernel", "virtiofs", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
-            name: "GuestTests", dependencies: ["ServeSupport", "VirtioTestSupport", "CKernel", "virtiofs", systemPackage],
+            name: "GuestTests",
+            dependencies: ["ServeSupport", "VirtioTestSupport", "CKernel", "virtiofs", systemPackage],
             exclude: ["Guest"], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
     ]

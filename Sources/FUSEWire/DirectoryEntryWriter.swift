@@ -6,8 +6,13 @@ public struct DirectoryEntryWriter {
     private let buffer: UnsafeMutableRawBufferPointer
     /// Bytes written.
     public private(set) var count = 0
+    private let isSwapped: Bool
 
-    public init(into buffer: UnsafeMutableRawBufferPointer) { self.buffer = buffer }
+    /// - Parameter isSwapped: whether numbers go in the byte order that isn't this machine's.
+    public init(into buffer: UnsafeMutableRawBufferPointer, isSwapped: Bool = false) {
+        self.buffer = buffer
+        self.isSwapped = isSwapped
+    }
 
     /// Bytes that an entry takes, with its name of `nameCount` bytes (`FUSE_DIRENT_SIZE`, `FUSE_DIRENTPLUS_SIZE`).
     public static func size(nameCount: Int, plus: Bool) -> Int {
@@ -36,16 +41,21 @@ public struct DirectoryEntryWriter {
         precondition(count + size <= buffer.count)
         var next = buffer.baseAddress! + count
         if let entry {
-            next.storeBytes(of: entry, as: fuse_entry_out.self)
+            next.storeBytes(of: entry.inOrder(swapped: isSwapped), as: fuse_entry_out.self)
             next += MemoryLayout<fuse_entry_out>.size
         }
-        next.storeBytes(of: inode, toByteOffset: 0, as: UInt64.self)
-        next.storeBytes(of: cookie, toByteOffset: 8, as: UInt64.self)
-        next.storeBytes(of: UInt32(name.count), toByteOffset: 16, as: UInt32.self)
-        next.storeBytes(of: UInt32(type), toByteOffset: 20, as: UInt32.self)
+        store(inode, at: next)
+        store(cookie, at: next + 8)
+        store(UInt32(name.count), at: next + 16)
+        store(UInt32(type), at: next + 20)
         (next + Self.direntHeader).copyMemory(from: name.baseAddress!, byteCount: name.count)
         let used = Self.direntHeader + name.count
         (next + used).initializeMemory(as: UInt8.self, repeating: 0, count: (8 - used % 8) % 8)
         count += size
+    }
+
+    private func store<Number: FixedWidthInteger & BitwiseCopyable>(_ number: Number, at place: UnsafeMutableRawPointer)
+    {
+        place.storeBytes(of: isSwapped ? number.byteSwapped : number, as: Number.self)
     }
 }

@@ -22,7 +22,10 @@ public enum ReplyShape: Equatable, Sendable {
     static let largestLink = 4095
 
     /// The shape of the reply to the request that starts with `bytes`: header and fixed arguments, as far as they go.
-    public init(opcode: Opcode, request bytes: UnsafeRawBufferPointer) {
+    ///
+    /// - Parameter isSwapped: whether the request is in the byte order that isn't this machine's.
+    public init(opcode: Opcode, request bytes: UnsafeRawBufferPointer, isSwapped: Bool = false) {
+        func word(at offset: Int) -> Int { Self.word(at: offset, of: bytes, isSwapped) }
         self =
             switch opcode {
             case .forget, .batchForget, .interrupt, .notifyReply: .none
@@ -32,14 +35,14 @@ public enum ReplyShape: Equatable, Sendable {
             case .open, .opendir: .fixed(MemoryLayout<fuse_open_out>.size)
             case .create, .tmpfile:
                 .fixed(MemoryLayout<fuse_entry_out>.size + MemoryLayout<fuse_open_out>.size)
-            case .read, .readdir, .readdirplus: .upTo(Self.word(at: 56, of: bytes))
+            case .read, .readdir, .readdirplus: .upTo(word(at: 56))
             case .write, .copyFileRange: .fixed(MemoryLayout<fuse_write_out>.size)
             case .statfs: .fixed(MemoryLayout<fuse_statfs_out>.size)
-            case .getxattr, .listxattr: Self.attributeList(size: Self.word(at: 40, of: bytes))
+            case .getxattr, .listxattr: Self.attributeList(size: word(at: 40))
             case .initialize: .upTo(MemoryLayout<fuse_init_out>.size)
             case .getlk: .fixed(MemoryLayout<fuse_lk_out>.size)
             case .bmap: .fixed(MemoryLayout<fuse_bmap_out>.size)
-            case .ioctl: .upTo(MemoryLayout<fuse_ioctl_out>.size + Self.word(at: 68, of: bytes))
+            case .ioctl: .upTo(MemoryLayout<fuse_ioctl_out>.size + word(at: 68))
             case .poll: .fixed(MemoryLayout<fuse_poll_out>.size)
             case .lseek: .fixed(MemoryLayout<fuse_lseek_out>.size)
             case .statx: .fixed(MemoryLayout<fuse_statx_out>.size)
@@ -56,8 +59,9 @@ public enum ReplyShape: Equatable, Sendable {
     }
 
     /// The 32-bit word at an offset from the request's start, zero if the request ends before it.
-    private static func word(at offset: Int, of bytes: UnsafeRawBufferPointer) -> Int {
+    private static func word(at offset: Int, of bytes: UnsafeRawBufferPointer, _ isSwapped: Bool) -> Int {
         guard bytes.count >= offset + 4 else { return 0 }
-        return Int(bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        return Int(isSwapped ? word.byteSwapped : word)
     }
 }

@@ -7,19 +7,24 @@ public struct WireCursor {
     @usableFromInline var next: UnsafeRawPointer
     /// Bytes that are left.
     public private(set) var remaining: Int
+    /// Whether numbers come in the byte order that isn't this machine's.
+    private let isSwapped: Bool
 
-    public init(_ bytes: UnsafeRawBufferPointer) {
+    public init(_ bytes: UnsafeRawBufferPointer, isSwapped: Bool = false) {
+        self.isSwapped = isSwapped
         next = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
         remaining = bytes.count
     }
 
     /// Takes a structure of linux/fuse.h.
-    public mutating func consume<Value: BitwiseCopyable>(_ type: Value.Type) throws(DecodeError) -> Value {
+    public mutating func consume<Value: WireStructure & BitwiseCopyable>(_ type: Value.Type) throws(DecodeError)
+        -> Value
+    {
         let size = MemoryLayout<Value>.size
         guard remaining >= size else { throw .short(needed: size, have: remaining) }
         let value = next.loadUnaligned(as: Value.self)
         advance(size)
-        return value
+        return value.inOrder(swapped: isSwapped)
     }
 
     /// Takes a name, up to and including its terminating zero.

@@ -56,11 +56,12 @@ extension InodeTable {
 
     // MARK: making room
 
-    /// Evicts a few inodes if there are too many descriptors. Each that takes one calls this, so a few are enough.
+    /// Evicts a few inodes if there are too many descriptors. Each that takes one calls this, so a few are enough. The more
+    /// are too many, the further it looks: descriptors of other things may lie between.
     func makeRoom() {
         let excess = budget.excess
         guard excess > 0, canEvict else { return }
-        sweep(evicting: min(excess, 2), looking: 64)
+        sweep(evicting: min(excess, 2), looking: min(64 * (1 + excess), 4096))
     }
 
     /// Evicts what can be evicted, as far as it is needed.

@@ -67,10 +67,10 @@ final class LockTable: @unchecked Sendable {
 
     /// Notes what an owner has locked.
     ///
-    /// - Throws: EBADF when its locks were dropped meanwhile.
+    /// - Throws: EINTR when its locks were dropped meanwhile.
     func note(_ range: RangeLock, _ holder: Holder) throws(Errno) {
         try lock.withLock { () throws(Errno) in
-            guard !holder.isDropped else { throw .badFileDescriptor }
+            guard !holder.isDropped else { throw .interrupted }
             holder.ranges.set(range)
         }
     }
@@ -92,7 +92,7 @@ final class LockTable: @unchecked Sendable {
     ) throws(Errno) {
         let call = BlockingCall()
         try lock.withLock { () throws(Errno) in
-            guard !holder.isDropped else { throw .badFileDescriptor }
+            guard !holder.isDropped else { throw .interrupted }
             waits[ObjectIdentifier(call)] = Wait(handle: handle, holder: holder, call: call)
         }
         defer { lock.withLock { _ = waits.removeValue(forKey: ObjectIdentifier(call)) } }

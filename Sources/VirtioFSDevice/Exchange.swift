@@ -38,16 +38,31 @@ public final class Exchange: @unchecked Sendable {
 
     // MARK: the request
 
+    /// Whether the client has the byte order that isn't this machine's, as far as this request goes.
+    private(set) var isSwapped = false
+
     /// Copies the header out of the client's memory; nothing when the chain is too short or the header's own length
     /// is not what the chain holds.
-    func readHeader() -> Bool {
+    ///
+    /// - Parameter sessionIsSwapped: the byte order of the session. INIT itself begins one and so tells its own (virtio
+    ///   1.4, 5.11.6: fs.endian.device-detects).
+    func readHeader(sessionIsSwapped: Bool) -> Bool {
+        isSwapped = sessionIsSwapped
         request.header = fuse_in_header()
         let size = Self.headerSize
         guard segments.readableBytes >= UInt64(size) else { return false }
         let copy = UnsafeMutableRawBufferPointer(rebasing: requestBytes[..<size])
         gather(from: 0, into: copy)
-        request.header = copy.loadUnaligned(as: fuse_in_header.self)
-        return request.header.len >= UInt32(size) && UInt64(request.header.len) <= segments.readableBytes
+        let header = copy.loadUnaligned(as: fuse_in_header.self)
+        let swapped = header.byteSwapped
+        if header.opcode == Opcode.initialize.rawValue, isWhole(header) { isSwapped = false }
+        if swapped.opcode == Opcode.initialize.rawValue, isWhole(swapped) { isSwapped = true }
+        request.header = isSwapped ? swapped : header
+        return isWhole(request.header)
+    }
+
+    private func isWhole(_ header: fuse_in_header) -> Bool {
+        header.len >= UInt32(Self.headerSize) && UInt64(header.len) <= segments.readableBytes
     }
 
     /// The whole request as a private copy, of which the first `limit` bytes at most. `readHeader` came before.
@@ -57,7 +72,7 @@ public final class Exchange: @unchecked Sendable {
         let count = min(length, limit)
         let rest = UnsafeMutableRawBufferPointer(rebasing: requestBytes[Self.headerSize..<count])
         gather(from: Self.headerSize, into: rest)
-        return WireCursor(UnsafeRawBufferPointer(rest))
+        return WireCursor(UnsafeRawBufferPointer(rest), isSwapped: isSwapped)
     }
 
     /// The first bytes of the private copy, header included.
@@ -100,8 +115,8 @@ public final class Exchange: @unchecked Sendable {
     }
 
     /// Writes a structure as the reply's payload. It fits: ``FUSESession`` has compared capacities beforehand.
-    func reply<Value: BitwiseCopyable>(with value: Value) -> Int {
-        withUnsafeBytes(of: value) { scatter($0, at: Self.replyHeaderSize) }
+    func reply<Value: WireStructure & BitwiseCopyable>(with value: Value) -> Int {
+        withUnsafeBytes(of: value.inOrder(swapped: isSwapped)) { scatter($0, at: Self.replyHeaderSize) }
         return MemoryLayout<Value>.size
     }
 
@@ -123,7 +138,7 @@ public final class Exchange: @unchecked Sendable {
     func finish(payload: Int, error: Int32) -> UInt32 {
         let length = UInt32(Self.replyHeaderSize + payload)
         let header = fuse_out_header(len: length, error: -error, unique: request.header.unique)
-        withUnsafeBytes(of: header) { scatter($0, at: 0) }
+        withUnsafeBytes(of: header.inOrder(swapped: isSwapped)) { scatter($0, at: 0) }
         return length
     }
 

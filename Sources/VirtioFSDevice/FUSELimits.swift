@@ -4,7 +4,7 @@ import FUSEWire
 /// What the device tells a client at INIT beside the flags (`fuse_init_out`, linux/fuse.h).
 public struct FUSELimits: Sendable {
     /// The protocol's minor version that the device speaks; a client with a smaller one gets its own back.
-    public var minor: UInt32 = UInt32(FUSE_KERNEL_MINOR_VERSION)
+    public var minor: UInt32 = 45
     /// The oldest minor version that the device speaks.
     public var oldestMinor: UInt32 = 27
     /// Bytes of data in a WRITE.

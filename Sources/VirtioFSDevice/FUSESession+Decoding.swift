@@ -14,11 +14,12 @@ extension FUSESession {
         let length = Int(request.header.len)
         guard length - Exchange.headerSize >= size else { throw .invalidArgument }
         var rest = WireCursor(
-            UnsafeRawBufferPointer(rebasing: exchange.copiedRequest(count: length).suffix(size)))
+            UnsafeRawBufferPointer(rebasing: exchange.copiedRequest(count: length).suffix(size)),
+            isSwapped: exchange.isSwapped)
         while rest.remaining > 0 {
             let header = try rest.take(fuse_ext_header.self)
             guard header.size >= 8, header.size % 8 == 0 else { throw .invalidArgument }
-            var body = WireCursor(try rest.takeBytes(Int(header.size) - 8))
+            var body = WireCursor(try rest.takeBytes(Int(header.size) - 8), isSwapped: exchange.isSwapped)
             guard header.type == UInt32(FUSE_EXT_GROUPS) else { continue }
             // There is at most one: the one group that the access may have been granted for.
             let count = try body.take(UInt32.self)
@@ -93,20 +94,33 @@ extension FUSESession {
         return try files.statx(node, hasHandle ? FileHandle(rawValue: arguments.fh) : nil, arguments, exchange.request)
     }
 
-    /// The reply is `fuse_ioctl_out`, and behind it what the ioctl(2) passes out.
+    /// The reply is `fuse_ioctl_out`, and behind it what the ioctl(2) passes out. Its arguments are not FUSE's, but they are
+    /// words of 32 bits in all of those that any file system here serves, and come in the client's byte order.
     func ioctl(
         _ exchange: Exchange, _ cursor: inout WireCursor, _ node: NodeID, capacity: Int
     ) throws(Errno) -> Int {
         let arguments = try cursor.take(fuse_ioctl_in.self)
         let input = try cursor.takeBytes(Int(arguments.in_size))
+        if exchange.isSwapped { UnsafeMutableRawBufferPointer(mutating: input).swapWords() }
         let headSize = MemoryLayout<fuse_ioctl_out>.size
         guard Int(arguments.out_size) <= capacity - headSize else { throw .invalidArgument }
         return try exchange.reply(upTo: headSize + Int(arguments.out_size)) { buffer throws(Errno) in
             let output = UnsafeMutableRawBufferPointer(rebasing: buffer[headSize...])
             let (result, count) = try files.ioctl(node, arguments, input, output, exchange.request)
+            if exchange.isSwapped { output.swapWords() }
             let head = fuse_ioctl_out(result: result, flags: 0, in_iovs: 0, out_iovs: 0)
-            buffer.storeBytes(of: head, as: fuse_ioctl_out.self)
+            buffer.storeBytes(of: head.inOrder(swapped: exchange.isSwapped), as: fuse_ioctl_out.self)
             return headSize + count
+        }
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Turns each word of 32 bits into the other byte order; what is left at the end stays.
+    fileprivate func swapWords() {
+        for offset in stride(from: 0, through: count - 4, by: 4) {
+            let word = loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+            storeBytes(of: word.byteSwapped, toByteOffset: offset, as: UInt32.self)
         }
     }
 }

@@ -133,7 +133,8 @@ extension FUSESession {
     private func replyCapacity(_ exchange: Exchange, _ opcode: Opcode) throws(Errno) -> Int {
         guard !opcode.hasNoReply else { return 0 }
         guard let capacity = exchange.replyCapacity else { throw .invalidArgument }
-        if case .fixed(let count) = ReplyShape(opcode: opcode, request: exchange.copiedRequest(count: 48)) {
+        let request = exchange.copiedRequest(count: 72)
+        if case .fixed(let count) = ReplyShape(opcode: opcode, request: request, isSwapped: exchange.isSwapped) {
             guard capacity >= count else { throw .invalidArgument }
         }
         if opcode == .initialize && capacity < MemoryLayout<fuse_init_out>.size { throw .invalidArgument }
@@ -180,36 +181,42 @@ extension FUSESession {
         let arguments = try cursor.take(fuse_read_in.self)
         guard Int(arguments.size) <= capacity else { throw .invalidArgument }
         return try exchange.reply(upTo: Int(arguments.size)) { buffer throws(Errno) in
-            var writer = DirectoryEntryWriter(into: buffer)
+            var writer = DirectoryEntryWriter(into: buffer, isSwapped: exchange.isSwapped)
             try files.readdir(node, arguments, plus: plus, into: &writer, exchange.request)
             return writer.count
         }
     }
 
-    /// The count is the client's word; the bytes are what there is.
+    /// The count is the client's word; the bytes are what there is. Like a WRITE it has a largest size: a chain can hold
+    /// four gigabytes of the same few nodes, and what comes behind it would wait for hours.
     private func batchForget(_ exchange: Exchange, _ cursor: inout WireCursor) throws(Errno) -> Int {
         let arguments = try cursor.take(fuse_batch_forget_in.self)
         let size = MemoryLayout<fuse_forget_one>.size
         let start = Exchange.headerSize + MemoryLayout<fuse_batch_forget_in>.size
-        guard Int(arguments.count) <= (Int(exchange.request.header.len) - start) / size else { throw .invalidArgument }
+        guard Int(arguments.count) <= (Int(exchange.request.header.len) - start) / size,
+            Int(arguments.count) * size <= Int(limits.maxWrite)
+        else { throw .invalidArgument }
         var one = fuse_forget_one()
         for index in 0..<Int(arguments.count) {
             withUnsafeMutableBytes(of: &one) { exchange.gather(from: start + index * size, into: $0) }
-            files.forget(NodeID(rawValue: one.nodeid), count: one.nlookup)
+            let forgotten = one.inOrder(swapped: exchange.isSwapped)
+            files.forget(NodeID(rawValue: forgotten.nodeid), count: forgotten.nlookup)
         }
         return 0
     }
 }
 
 /// The reply to CREATE and TMPFILE: two structures one behind the other.
-private struct CreateReply: BitwiseCopyable {
+private struct CreateReply: WireStructure, BitwiseCopyable {
     var entry: fuse_entry_out
     var open: fuse_open_out
+
+    static var fields: StaticString { "8888448888884444444444844" }
 }
 
 extension WireCursor {
     /// ``consume(_:)`` for a request: what is not there makes the request invalid.
-    mutating func take<Value: BitwiseCopyable>(_ type: Value.Type) throws(Errno) -> Value {
+    mutating func take<Value: WireStructure & BitwiseCopyable>(_ type: Value.Type) throws(Errno) -> Value {
         do { return try consume(type) } catch { throw .invalidArgument }
     }
 

@@ -12,6 +12,8 @@ public final class FUSESession<Files: FileSystem>: Sendable {
     private let established = Atomic<Bool>(false)
     private let minorVersion = Atomic<UInt32>(0)
     private let chosenFlags = Atomic<UInt64>(0)
+    /// Whether the client has the byte order that isn't this machine's.
+    private let isSwapped = Atomic<Bool>(false)
 
     public init(files: Files, limits: FUSELimits = FUSELimits()) {
         self.files = files
@@ -37,7 +39,9 @@ public final class FUSESession<Files: FileSystem>: Sendable {
     public func serve(_ exchange: Exchange) throws(Restart) -> UInt32 {
         let payload: Int
         do throws(Errno) {
-            guard exchange.readHeader() else { throw .invalidArgument }
+            guard exchange.readHeader(sessionIsSwapped: isSwapped.load(ordering: .relaxed)) else {
+                throw .invalidArgument
+            }
             payload = try dispatch(exchange)
         } catch {
             if error == .restart { throw Restart() }
@@ -76,6 +80,7 @@ public final class FUSESession<Files: FileSystem>: Sendable {
         let wanted = files.begin(offered: offered).intersection(offered)
         minorVersion.store(min(offer.minor, limits.minor), ordering: .releasing)
         chosenFlags.store(wanted.rawValue, ordering: .relaxed)
+        isSwapped.store(exchange.isSwapped, ordering: .relaxed)
         established.store(true, ordering: .releasing)
         return exchange.reply(with: limits.answer(to: offer, flags: wanted))
     }

@@ -37,7 +37,8 @@ struct DriverArena {
         var laidOut: [Queue] = []
         for (number, size) in queueSizes.enumerated() {
             let layout = number == 0 ? hiprioLayout : requestLayout
-            let ringSize = (QueueLayout(size: size, features: features.ringFeatures).total + Self.pageSize - 1) & ~(Self.pageSize - 1)
+            let ring = QueueLayout(size: size, features: features.ringFeatures)
+            let ringSize = (ring.total + Self.pageSize - 1) & ~(Self.pageSize - 1)
             let slotCount = indirect ? Int(size) : max(1, Int(size) / Self.largestChain)
             laidOut.append(
                 Queue(

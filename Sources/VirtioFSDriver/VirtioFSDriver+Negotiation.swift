@@ -50,7 +50,8 @@ extension VirtioFSDriver {
         let used = max(1, min(Int(count), options.requestQueueCount))
         let sizes = try (0...used).map { number throws(DriverError) in try queueSize(number, transport, options) }
         return ProbeResult(
-            tag: tag, requestQueueCount: used, queueSizes: sizes, features: offered.intersection(usableFeatures(options)))
+            tag: tag, requestQueueCount: used, queueSizes: sizes,
+            features: offered.intersection(usableFeatures(options)))
     }
 
     private static func queueSize(

@@ -39,7 +39,9 @@ public final class HookedFileSystem<Files: FileSystem>: FileSystem {
         try hook(.statfs, request)
         return try files.statfs(node, request)
     }
-    public func readlink(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request) throws(Errno) -> Int {
+    public func readlink(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ request: Request) throws(Errno)
+        -> Int
+    {
         try hook(.readlink, request)
         return try files.readlink(node, into: buffer, request)
     }

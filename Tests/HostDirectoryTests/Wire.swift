@@ -60,8 +60,11 @@ final class Wire {
         return send(Self.bytes(header) + arguments + extensions, room: room)
     }
 
+    /// Sends a request's bytes as they are, in the byte order that this machine doesn't have.
+    func sendForeign(_ request: [UInt8]) -> Answer { send(request, isSwapped: true) }
+
     /// Sends a request's bytes as they are.
-    func send(_ request: [UInt8], room: Int = 70_000) -> Answer {
+    func send(_ request: [UInt8], room: Int = 70_000, isSwapped: Bool = false) -> Answer {
         var request = request
         var reply = [UInt8](repeating: 0xee, count: room)
         let written = request.withUnsafeMutableBytes { input in
@@ -72,7 +75,9 @@ final class Wire {
                 return (try? session.serve(exchange)) ?? 0
             }
         }
-        let header = reply.withUnsafeBytes { $0.loadUnaligned(as: fuse_out_header.self) }
+        let sent = reply.withUnsafeBytes { $0.loadUnaligned(as: fuse_out_header.self) }
+        let header = sent.inOrder(swapped: isSwapped)
+        #expect(written == 0 || header.len == written)
         return Answer(error: -header.error, payload: Array(reply[min(16, Int(written))..<Int(written)]))
     }
 }

@@ -41,7 +41,7 @@ final class RawFrontEnd {
 
     /// Whether the back end closes the connection within ten seconds.
     func isClosed() -> Bool {
-        while Readiness.wait(readable: [socket.descriptor], milliseconds: 10_000)[0] {
+        while Readiness.wait(readable: [socket.descriptor], milliseconds: 60_000)[0] {
             var buffer = [UInt8](repeating: 0, count: 4096)
             let list = DescriptorList()
             guard let count = try? socket.descriptor.receive(into: &buffer, from: 0, descriptors: list), count > 0
@@ -84,7 +84,7 @@ final class RawFrontEnd {
         let list = DescriptorList()
         var filled = 0
         while filled < count {
-            guard Readiness.wait(readable: [socket.descriptor], milliseconds: 10_000)[0],
+            guard Readiness.wait(readable: [socket.descriptor], milliseconds: 60_000)[0],
                 let more = try? socket.descriptor.receive(into: &buffer, from: filled, descriptors: list), more > 0
             else { return nil }
             filled += more

@@ -49,6 +49,22 @@ struct HighPriorityTests {
         #expect(test.files.lookupCount == 1)
     }
 
+    @Test("A BATCH_FORGET larger than any WRITE is refused: nothing keeps the hiprio queue for hours")
+    func endlessBatch() throws {
+        let test = try DeviceUnderTest()
+        try test.folder.add("a")
+        try test.open()
+        let node = try test.lookup("a")
+        let one = fuse_forget_one(nodeid: node.rawValue, nlookup: 1)
+        let rest = [UInt8](repeating: 0, count: 16 << 16)
+        let most = FUSEMessage(.batchForget).with(fuse_batch_forget_in(count: 1 << 16 | 1, dummy: 0)).with(one)
+        #expect(try test.driver.hiprio.send(most.with(bytes: rest).bytes, writable: []).usedLength == 0)
+        #expect(test.files.lookupCount == 1)
+        let fitting = FUSEMessage(.batchForget).with(fuse_batch_forget_in(count: 1 << 16, dummy: 0)).with(one)
+        #expect(try test.driver.hiprio.send(fitting.with(bytes: rest).bytes, writable: []).usedLength == 0)
+        #expect(test.files.lookupCount == 0)
+    }
+
     @Test("fs.hiprio.device-never-paused: served while every thread of every request queue blocks in the file system")
     func neverPaused() throws {
         let gate = Gate()
