@@ -54,8 +54,18 @@ extension DescriptorFolder {
     private func withPath<Result>(
         of descriptor: FileDescriptor, _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
     ) throws(Errno) -> Result {
-        let path = ("/proc/self/fd/" + String(descriptor.rawValue)).utf8CString
-        return try Array(path).withUnsafeBufferPointer { buffer throws(Errno) in try body(buffer.baseAddress!) }
+        // A GETXATTR can come with every write: on the stack, without a String.
+        var path = InlineArray<32, CChar>(repeating: 0)
+        var span = path.mutableSpan
+        return try span.withUnsafeMutableBufferPointer { buffer throws(Errno) in
+            let prefix: StaticString = "/proc/self/fd/"
+            memcpy(buffer.baseAddress!, prefix.utf8Start, prefix.utf8CodeUnitCount)
+            return try DecimalName(descriptor).withPointer { digits throws(Errno) in
+                // At most ten digits and a terminator: it fits.
+                strcpy(buffer.baseAddress! + prefix.utf8CodeUnitCount, digits)
+                return try body(buffer.baseAddress!)
+            }
+        }
     }
 
     /// Whether the kernel has the calls that take a descriptor and a path.

@@ -53,7 +53,7 @@ struct DescriptorFolder: ~Copyable, Sendable {
 }
 
 /// A descriptor's number as a C string that needs no memory of its own.
-private struct DecimalName {
+struct DecimalName {
     /// At most ten digits, the first in the lowest byte, and zeros.
     private var bytes: (UInt64, UInt64) = (0, 0)
 
