@@ -135,6 +135,15 @@ import Testing
         }
     }
 
+    @Test("STATX with every flag set is answered: the upper bit once trapped")
+    func statxFlags() throws {
+        Share.write("x", to: share.path("file"))
+        let arguments = fuse_statx_in(
+            getattr_flags: .max, reserved: .max, fh: .max, sx_flags: .max & ~UInt32(AT_STATX_FORCE_SYNC), sx_mask: .max)
+        let answer = try share.fs.statx(share.node("file"), nil, arguments, share.request())
+        #expect(answer.stat.size == 1)
+    }
+
     @Test("IOCTL gets and sets the flags of chattr(1), of files and folders; anything else is ENOTTY")
     func ioctl() throws {
         let (node, handle) = try share.create("file")
