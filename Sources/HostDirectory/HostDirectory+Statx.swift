@@ -22,7 +22,8 @@ extension HostDirectory {
         // The client takes no answer without the basic fields (fs/fuse/dir.c, fuse_do_statx). Of the flags, those that
         // say how fresh the answer has to be are the host's business.
         let mask = UInt32(STATX_BASIC_STATS) | arguments.sx_mask & UInt32(STATX_BTIME)
-        let flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | Int32(bitPattern: arguments.sx_flags) & Int32(AT_STATX_SYNC_TYPE)
+        let freshness = Int32(bitPattern: arguments.sx_flags) & Int32(AT_STATX_SYNC_TYPE)
+        let flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | freshness
         var status = CKernel.statx()
         try descriptor.statusAt("", flags: flags, mask: mask, into: &status)
         var reply = fuse_statx_out()
