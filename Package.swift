@@ -116,16 +116,21 @@ let package = Package(
             name: "KernelMountTests",
             dependencies: [
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "VirtioTestSupport",
-                "FUSEWire", systemPackage,
+                "ProcessSupport", "FUSEWire", systemPackage,
             ], swiftSettings: strict),
         .target(
-            name: "ServeSupport", dependencies: ["VirtioTestSupport", "CKernel", systemPackage],
+            name: "ProcessSupport", dependencies: ["Syscalls", "CKernel", systemPackage], path: "Tests/ProcessSupport",
+            swiftSettings: strict),
+        .target(
+            name: "ServeSupport",
+            dependencies: ["ProcessSupport", "VirtioTestSupport", "Syscalls", "CKernel", systemPackage],
             path: "Tests/ServeSupport",
             swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",
             dependencies: [
-                "VhostUser", "ServeSupport", "VirtioTestSupport", "VirtioFSDriver", "Virtio", "Virtqueue",
+                "VhostUser", "ServeSupport", "ProcessSupport", "VirtioTestSupport", "VirtioFSDriver", "Virtio",
+                "Virtqueue",
                 "GuestMemory",
                 "FUSEWire", "Syscalls", "CKernel", "virtiofs", systemPackage,
             ], swiftSettings: strict),
@@ -133,6 +138,6 @@ let package = Package(
             name: "GuestTests",
             dependencies: ["ServeSupport", "VirtioTestSupport", "CKernel", "virtiofs", systemPackage],
             exclude: ["Guest"], swiftSettings: strict),
-        .testTarget(name: "virtiofsTests", dependencies: ["virtiofs"], swiftSettings: strict),
+        .testTarget(name: "virtiofsTests", dependencies: ["virtiofs", "ProcessSupport"], swiftSettings: strict),
     ]
 )

@@ -2,6 +2,7 @@ import FUSEWire
 import Foundation
 import HostDirectory
 @testable import KernelMount
+import ProcessSupport
 import Synchronization
 import SystemPackage
 import Testing
@@ -44,20 +45,8 @@ private final class StallingMount {
     }
 
     /// A program that reads a file on the mount past the kernel's cache.
-    func reader(_ index: Int) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/dd")
-        process.arguments = ["if=\(mountPoint)/f\(index)", "iflag=direct", "bs=4k", "status=none"]
-        process.standardOutput = Pipe()
-        process.standardError = Pipe()
-        try process.run()
-        return process
-    }
-
-    func output(_ process: Process) -> String {
-        let data = (process.standardOutput as! Pipe).fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
+    func reader(_ index: Int) throws -> Child {
+        try Child("/bin/dd", ["if=\(mountPoint)/f\(index)", "iflag=direct", "bs=4k", "status=none"])
     }
 
     func parkedCount() -> Int { driver.queues.dropFirst().map { $0.parkedCount }.reduce(0, +) }
@@ -95,32 +84,27 @@ struct StalledDeviceTests {
         #expect(eventually { stalling.files.lookupCount < known }, "FORGET arrived at the device")
 
         // Each reader gets an INTERRUPT: those whose request has not gone out end at once, the device hears of others.
-        // A signal that can't be blocked: the threads that run tests block the others, and children inherit that.
-        for reader in readers { kill(reader.processIdentifier, SIGKILL) }
+        for reader in readers { reader.signal(SIGKILL) }
         #expect(eventually { readers.contains { !$0.isRunning } }, "a parked request was answered EINTR")
         #expect(eventually { stalling.device.session.interrupts.count > 0 }, "INTERRUPT arrived at the device")
 
         stalling.gate.letThrough()
-        for reader in readers { reader.waitUntilExit() }
-        #expect(stalling.output(try stalling.reader(0)) == "content 0")
+        for reader in readers { _ = reader.outcome() }
+        #expect(try stalling.reader(0).outcome().output == "content 0")
     }
 
     @Test("A stalled READ holds up neither other files nor the unmount of what is idle")
     func othersGoOn() throws {
         let stalling = try StallingMount(stalled: .readlink, queueSize: 8, kick: .adaptive)
         symlink("f1", "\(stalling.mountPoint)/link")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/readlink")
-        process.arguments = ["\(stalling.mountPoint)/link"]
-        process.standardOutput = Pipe()
-        try process.run()
+        let process = try Child("/usr/bin/readlink", ["\(stalling.mountPoint)/link"])
         #expect(stalling.gate.waitForArrivals(1))
         // The other queue is free: enough programs to use both.
         let readers = try (0..<6).map { try stalling.reader($0) }
         #expect(eventually { readers.contains { !$0.isRunning } })
         stalling.gate.letThrough()
-        #expect(stalling.output(process) == "f1\n")
-        for (index, reader) in readers.enumerated() { #expect(stalling.output(reader) == "content \(index)") }
+        #expect(process.outcome().output == "f1\n")
+        for (index, reader) in readers.enumerated() { #expect(reader.outcome().output == "content \(index)") }
     }
 
     @Test("After a broken ring what is in flight gets EIO, and the mount goes on with a new session")
@@ -130,23 +114,17 @@ struct StalledDeviceTests {
         #expect(stalling.gate.waitForArrivals(1))
         stalling.transport.needsReset()
         // The program has its error while the device still works on its request; its close waits for the new session.
-        let complaints = (reader.standardError as! Pipe).fileHandleForReading
-        var complaint = ""
-        while !complaint.contains("\n"), case let more = complaints.availableData, !more.isEmpty {
-            complaint += String(decoding: more, as: UTF8.self)
-        }
-        #expect(complaint.contains("Input/output error"))
+        #expect(reader.firstLineOfErrors().contains("Input/output error"))
         stalling.gate.letThrough()
-        reader.waitUntilExit()
-        #expect(reader.terminationStatus == 1)
-        #expect(stalling.output(try stalling.reader(2)) == "content 2")
+        #expect(reader.outcome().status == 1)
+        #expect(try stalling.reader(2).outcome().output == "content 2")
         #expect(try String(contentsOfFile: "\(stalling.mountPoint)/f3", encoding: .utf8) == "content 3")
     }
 
     @Test("Device and driver agree on the lookups held when the mount ends")
     func ledger() throws {
         let stalling = try StallingMount(stalled: .readlink, queueSize: 32, kick: .adaptive)
-        for index in 0..<40 { _ = stalling.output(try stalling.reader(index)) }
+        for index in 0..<40 { _ = try stalling.reader(index).outcome() }
         _ = try FileManager.default.contentsOfDirectory(atPath: stalling.mountPoint)
         try FileManager.default.removeItem(atPath: "\(stalling.mountPoint)/f1")
         #expect(eventually { stalling.files.lookupCount == stalling.driver.ledger.heldLookups })

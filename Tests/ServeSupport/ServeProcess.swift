@@ -1,5 +1,7 @@
-public import Foundation
+import Foundation
 import CKernel
+import ProcessSupport
+import Syscalls
 import SystemPackage
 public import VirtioTestSupport
 
@@ -18,8 +20,8 @@ public final class ServeProcess: @unchecked Sendable {
     ///   - options: beside the share and the socket's path.
     public init(at path: String? = nil, _ options: String...) throws {
         socketPath = path ?? place.path.appending("socket").string
-        let arguments = ["virtiofs", "serve", folder.path.string, "--socket-path", socketPath] + options
-        pid = try Self.spawn(arguments, in: place.path)
+        let arguments = ["serve", folder.path.string, "--socket-path", socketPath] + options
+        pid = try Self.start(arguments, in: place.path)
         // It says that it is up. The socket's file may have been there already, left by a process that was killed.
         let isUp = Self.wait(seconds: 10) { Self.text(place.path.appending("output").string).hasSuffix("\n") }
         guard isUp else { throw CocoaError(.fileNoSuchFile) }
@@ -37,29 +39,16 @@ public final class ServeProcess: @unchecked Sendable {
 
     private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
-    private static func spawn(_ arguments: [String], in place: FilePath) throws -> pid_t {
-        var pointers = arguments.map { strdup($0) } + [nil]
-        defer { pointers.forEach { free($0) } }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0)
-        let output = place.appending("output").string
-        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
-        posix_spawn_file_actions_addopen(&actions, 2, place.appending("log").string, O_WRONLY | O_CREAT, 0o600)
-        // What the tests have open is none of its business.
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-        var child: pid_t = 0
-        guard posix_spawn(&child, command.path, &actions, nil, &pointers, ck_environ()) == 0 else {
-            throw CocoaError(.executableLoad)
-        }
-        return child
+    private static func start(_ arguments: [String], in place: FilePath) throws -> pid_t {
+        let output = try writable(place.appending("output"))
+        let log = try writable(place.appending("log"))
+        return try spawn([commandPath] + arguments, output: output.descriptor, errors: log.descriptor)
     }
 
-    /// Where the command under test is: beside the test bundle.
-    public static var command: URL {
-        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-            .deletingLastPathComponent().appendingPathComponent("virtiofs")
+    private static func writable(_ path: FilePath) throws -> OwnedDescriptor {
+        OwnedDescriptor(
+            owning: try FileDescriptor.open(
+                path, .writeOnly, options: [.create, .append, .closeOnExec], permissions: .ownerReadWrite))
     }
 
     private var logPath: String { place.path.appending("log").string }

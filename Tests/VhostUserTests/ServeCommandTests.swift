@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import ServeSupport
 import SystemPackage
 import Testing
@@ -7,23 +8,8 @@ import VirtioTestSupport
 extension VhostUserTests {
     /// The command itself: its options, its messages and its socket's file.
     @Suite struct ServeCommandTests {
-        private func serve(_ arguments: String...) throws -> (status: Int32, output: String, errors: String) {
-            let process = Process()
-            let output = Pipe()
-            let errors = Pipe()
-            process.executableURL = ServeProcess.command
-            process.arguments = ["serve"] + arguments
-            process.standardInput = FileHandle.nullDevice
-            process.standardOutput = output
-            process.standardError = errors
-            try process.run()
-            let said = output.fileHandleForReading.readDataToEndOfFile()
-            let complained = errors.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            return (
-                process.terminationStatus, String(decoding: said, as: UTF8.self),
-                String(decoding: complained, as: UTF8.self)
-            )
+        private func serve(_ arguments: String...) throws -> Outcome {
+            try Child(commandPath, ["serve"] + arguments).outcome()
         }
 
         @Test("--print-capabilities needs nothing else and says what vhost-user.json wants to know")

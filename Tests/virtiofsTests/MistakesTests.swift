@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 /// A user's mistakes: one line that says what is wrong, the right exit status, and nothing left mounted.
@@ -63,7 +64,7 @@ import Testing
             (["--threads", "1"], "--threads"), (["--poll-us", "-1"], "poll-us"), (["--cache", "some"], "cache"),
             (["--no-such-option"], "no-such-option"),
         ] {
-            let outcome = try Child(commandURL, ["mount"] + arguments + [share, mountPoint]).outcome()
+            let outcome = try Child(commandPath, ["mount"] + arguments + [share, mountPoint]).outcome()
             expect(outcome, status: 64, saying: words)
         }
         expect(try virtiofs("mount", share), status: 64, saying: "mountpoint")
@@ -85,7 +86,7 @@ import Testing
     func noDevice() throws {
         let outcome = try run(
             "unshare", "-m", "sh", "-c",
-            "mount -t tmpfs none /dev && exec \(commandURL.path) mount \(share) \(mountPoint) 2>&1 >/dev/null")
+            "mount -t tmpfs none /dev && exec \(commandPath) mount \(share) \(mountPoint) 2>&1 >/dev/null")
         #expect(outcome.status == 1)
         #expect(outcome.output.contains("there is no /dev/fuse"))
         #expect(outcome.output.split(separator: "\n").count == 1)
@@ -94,7 +95,7 @@ import Testing
     @Test("--help and --version print to standard output and succeed")
     func help() throws {
         for arguments in [["--help"], ["mount", "--help"], ["--version"]] {
-            let outcome = try Child(commandURL, arguments).outcome()
+            let outcome = try Child(commandPath, arguments).outcome()
             #expect(outcome.status == 0)
             #expect(outcome.output != "")
             #expect(outcome.errors == "")

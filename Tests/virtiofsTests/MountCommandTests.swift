@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 /// The command's life: mounting, saying so, and every way of ending.

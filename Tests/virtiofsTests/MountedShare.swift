@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 /// A folder of its own for a test, removed at the end.
@@ -37,7 +38,7 @@ final class MountedShare {
     init(_ options: [String]) throws {
         share = try folder.folder("share")
         mountPoint = try folder.folder("mnt")
-        child = try Child(commandURL, ["mount", "-f"] + options + [share, mountPoint])
+        child = try Child(commandPath, ["mount", "-f"] + options + [share, mountPoint])
         let line = child.firstLine()
         try #require(line.contains("is mounted on"), "\(child.outcome().errors)")
     }

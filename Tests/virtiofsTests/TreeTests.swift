@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 /// Whole trees through the mount, with the plain host folder as oracle.
@@ -18,7 +19,7 @@ struct TreeTests {
         try makeTree(source.path, files: 120)
         let mount = try MountedShare(options)
         let copies = try (0..<3).map { number in
-            try Child(URL(fileURLWithPath: "/bin/cp"), ["-a", source.path, mount.mounted("copy\(number)")])
+            try Child("/bin/cp", ["-a", source.path, mount.mounted("copy\(number)")])
         }
         for copy in copies { #expect(copy.outcome().status == 0) }
         for number in 0..<3 {
