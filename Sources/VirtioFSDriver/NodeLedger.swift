@@ -7,11 +7,19 @@ import Synchronization
 public final class NodeLedger: Sendable {
     private let held = Atomic<UInt64>(0)
 
+    private let sessions = Atomic<UInt64>(0)
+
     public var heldLookups: UInt64 { held.load(ordering: .relaxed) }
+
+    /// Changes when the device was reset, and so knows none of the nodes that it knew.
+    var session: UInt64 { sessions.load(ordering: .acquiring) }
 
     func forget(_ count: UInt64) { held.wrappingSubtract(count, ordering: .relaxed) }
 
-    func clear() { held.store(0, ordering: .relaxed) }
+    func clear() {
+        held.store(0, ordering: .relaxed)
+        sessions.wrappingAdd(1, ordering: .releasing)
+    }
 
     /// Counts what a successful reply gives.
     func count(_ opcode: Opcode, payload: UnsafeRawBufferPointer) {

@@ -167,7 +167,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
     /// - Throws: the reply's error; EINVAL for what is no request, or longer than ``largestRequest``.
     public func call(_ request: [UInt8], queue index: Int = 0, internally: Bool = false) throws(Errno) -> [UInt8] {
         guard RequestHead(request) != nil, request.count <= largestRequest else { throw .invalidArgument }
-        let pending = PendingCall()
+        let pending = BlockingRequest()
         let queue = requestQueue(index)
         request.withUnsafeBytes { bytes in
             guard let slot = queue.acquireSlot() else { return queue.submitOrPark(bytes, call: pending) }

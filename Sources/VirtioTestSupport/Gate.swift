@@ -20,7 +20,10 @@ public final class Gate: Sendable {
         changes.add()
     }
 
-    /// Waits until that many threads have come to the gate.
+    /// How many threads have come to the gate.
+    public var arrivalCount: Int { arrivals.load(ordering: .acquiring) }
+
+    /// Waits until that many threads have come to the gate. Not in a Swift task, whose thread others may need.
     public func waitForArrivals(_ count: Int) -> Bool {
         changes.wait(seconds: 120) { arrivals.load(ordering: .acquiring) >= count }
     }

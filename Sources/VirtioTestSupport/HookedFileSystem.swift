@@ -8,7 +8,7 @@ public final class HookedFileSystem<Files: FileSystem>: FileSystem {
     public typealias Hook = @Sendable (Opcode, Request) throws(Errno) -> Void
 
     public let files: Files
-    private let hook: Hook
+    let hook: Hook
 
     public init(_ files: Files, hook: @escaping Hook) {
         self.files = files
