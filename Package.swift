@@ -9,7 +9,7 @@ let strict: [SwiftSetting] = [
 ]
 
 /// The three rooms that touch shared or foreign memory say `unsafe` at each place that does.
-let memorySafe: [SwiftSetting] = strict
+let memorySafe: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")

@@ -2,7 +2,7 @@ public import CKernel
 
 /// Writes directory entries as READDIR (`fuse_dirent`) and READDIRPLUS (`fuse_direntplus`) return them: each padded to
 /// eight bytes, as many as fit.
-public struct DirectoryEntryWriter {
+@safe public struct DirectoryEntryWriter {
     private let buffer: UnsafeMutableRawBufferPointer
     /// Bytes written.
     public private(set) var count = 0
@@ -10,7 +10,7 @@ public struct DirectoryEntryWriter {
 
     /// - Parameter isSwapped: whether numbers go in the byte order that isn't this machine's.
     public init(into buffer: UnsafeMutableRawBufferPointer, isSwapped: Bool = false) {
-        self.buffer = buffer
+        unsafe self.buffer = unsafe buffer
         self.isSwapped = isSwapped
     }
 
@@ -25,7 +25,7 @@ public struct DirectoryEntryWriter {
 
     /// Whether an entry with a name of that many bytes still fits.
     public func fits(nameCount: Int, plus: Bool) -> Bool {
-        count + Self.size(nameCount: nameCount, plus: plus) <= buffer.count
+        unsafe count + Self.size(nameCount: nameCount, plus: plus) <= buffer.count
     }
 
     /// Appends an entry that fits.
@@ -38,24 +38,24 @@ public struct DirectoryEntryWriter {
         inode: UInt64, cookie: UInt64, type: UInt8, name: UnsafeRawBufferPointer, entry: fuse_entry_out? = nil
     ) {
         let size = Self.size(nameCount: name.count, plus: entry != nil)
-        precondition(count + size <= buffer.count)
-        var next = buffer.baseAddress! + count
+        unsafe precondition(count + size <= buffer.count)
+        var next = unsafe buffer.baseAddress! + count
         if let entry {
-            next.storeBytes(of: entry.inOrder(swapped: isSwapped), as: fuse_entry_out.self)
-            next += MemoryLayout<fuse_entry_out>.size
+            unsafe next.storeBytes(of: entry.inOrder(swapped: isSwapped), as: fuse_entry_out.self)
+            unsafe next += MemoryLayout<fuse_entry_out>.size
         }
-        store(inode, at: next)
-        store(cookie, at: next + 8)
-        store(UInt32(name.count), at: next + 16)
-        store(UInt32(type), at: next + 20)
-        (next + Self.direntHeader).copyMemory(from: name.baseAddress!, byteCount: name.count)
+        unsafe store(inode, at: next)
+        unsafe store(cookie, at: next + 8)
+        unsafe store(UInt32(name.count), at: next + 16)
+        unsafe store(UInt32(type), at: next + 20)
+        unsafe (next + Self.direntHeader).copyMemory(from: name.baseAddress!, byteCount: name.count)
         let used = Self.direntHeader + name.count
-        (next + used).initializeMemory(as: UInt8.self, repeating: 0, count: (8 - used % 8) % 8)
+        unsafe (next + used).initializeMemory(as: UInt8.self, repeating: 0, count: (8 - used % 8) % 8)
         count += size
     }
 
     private func store<Number: FixedWidthInteger & BitwiseCopyable>(_ number: Number, at place: UnsafeMutableRawPointer)
     {
-        place.storeBytes(of: isSwapped ? number.byteSwapped : number, as: Number.self)
+        unsafe place.storeBytes(of: isSwapped ? number.byteSwapped : number, as: Number.self)
     }
 }

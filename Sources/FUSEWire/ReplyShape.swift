@@ -25,7 +25,7 @@ public enum ReplyShape: Equatable, Sendable {
     ///
     /// - Parameter isSwapped: whether the request is in the byte order that isn't this machine's.
     public init(opcode: Opcode, request bytes: UnsafeRawBufferPointer, isSwapped: Bool = false) {
-        func word(at offset: Int) -> Int { Self.word(at: offset, of: bytes, isSwapped) }
+        func word(at offset: Int) -> Int { unsafe Self.word(at: offset, of: bytes, isSwapped) }
         self =
             switch opcode {
             case .forget, .batchForget, .interrupt, .notifyReply: .none
@@ -61,7 +61,7 @@ public enum ReplyShape: Equatable, Sendable {
     /// The 32-bit word at an offset from the request's start, zero if the request ends before it.
     private static func word(at offset: Int, of bytes: UnsafeRawBufferPointer, _ isSwapped: Bool) -> Int {
         guard bytes.count >= offset + 4 else { return 0 }
-        let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        let word = unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
         return Int(isSwapped ? word.byteSwapped : word)
     }
 }

@@ -3,7 +3,7 @@ import CKernel
 /// The one way in which bytes of a message become values: front to back, each checked against what is left.
 ///
 /// It reads private memory only: who uses it has copied the message out of guest memory.
-public struct WireCursor {
+@safe public struct WireCursor {
     @usableFromInline var next: UnsafeRawPointer
     /// Bytes that are left.
     public private(set) var remaining: Int
@@ -12,7 +12,7 @@ public struct WireCursor {
 
     public init(_ bytes: UnsafeRawBufferPointer, isSwapped: Bool = false) {
         self.isSwapped = isSwapped
-        next = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
+        unsafe next = unsafe bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
         remaining = bytes.count
     }
 
@@ -22,16 +22,16 @@ public struct WireCursor {
     {
         let size = MemoryLayout<Value>.size
         guard remaining >= size else { throw .short(needed: size, have: remaining) }
-        let value = next.loadUnaligned(as: Value.self)
+        let value = unsafe next.loadUnaligned(as: Value.self)
         advance(size)
         return value.inOrder(swapped: isSwapped)
     }
 
     /// Takes a name, up to and including its terminating zero.
     public mutating func consumeName() throws(DecodeError) -> FileName {
-        guard remaining > 0, let end = memchr(next, 0, remaining) else { throw .unterminated }
-        let count = UnsafeRawPointer(end) - next
-        let name = FileName(pointer: next.assumingMemoryBound(to: CChar.self), count: count)
+        guard remaining > 0, let end = unsafe memchr(next, 0, remaining) else { throw .unterminated }
+        let count = unsafe UnsafeRawPointer(end) - next
+        let name = unsafe FileName(pointer: next.assumingMemoryBound(to: CChar.self), count: count)
         advance(count + 1)
         return name
     }
@@ -39,13 +39,13 @@ public struct WireCursor {
     /// Takes `count` bytes as they are.
     public mutating func consumeBytes(_ count: Int) throws(DecodeError) -> UnsafeRawBufferPointer {
         guard count >= 0, remaining >= count else { throw .short(needed: count, have: remaining) }
-        let bytes = UnsafeRawBufferPointer(start: next, count: count)
+        let bytes = unsafe UnsafeRawBufferPointer(start: next, count: count)
         advance(count)
-        return bytes
+        return unsafe bytes
     }
 
     private mutating func advance(_ count: Int) {
-        next += count
+        unsafe next += count
         remaining -= count
     }
 }

@@ -11,13 +11,13 @@ extension WireStructure where Self: BitwiseCopyable {
     /// The same in the other byte order.
     public var byteSwapped: Self {
         var value = self
-        withUnsafeMutableBytes(of: &value) { bytes in
+        unsafe withUnsafeMutableBytes(of: &value) { bytes in
             Self.fields.withUTF8Buffer { widths in
                 var start = 0
-                for digit in widths {
-                    let width = Int(digit - UInt8(ascii: "0"))
-                    var field = UnsafeMutableRawBufferPointer(rebasing: bytes[start..<(start + width)])
-                    field.reverse()
+                for index in widths.indices {
+                    let width = unsafe Int(widths[index] - UInt8(ascii: "0"))
+                    var field = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start..<(start + width)])
+                    unsafe field.reverse()
                     start += width
                 }
             }

@@ -1,9 +1,9 @@
 /// The guest's physical address space as this process can reach it: regions in order, never overlapping, never changing.
 ///
 /// A new layout is a new map. Who holds a map, a descriptor chain in flight for example, keeps its memory mapped.
-public final class GuestMemoryMap: @unchecked Sendable {
+@safe public final class GuestMemoryMap: @unchecked Sendable {
     /// A region as translation needs it, without a reference to count.
-    private struct Window {
+    @safe private struct Window {
         var start: UInt64
         var size: UInt64
         var base: UnsafeMutableRawPointer
@@ -22,27 +22,28 @@ public final class GuestMemoryMap: @unchecked Sendable {
             end = next
         }
         self.regions = sorted
-        windows = .allocate(capacity: sorted.count)
+        unsafe windows = .allocate(capacity: sorted.count)
         for (index, region) in sorted.enumerated() {
-            windows.initializeElement(
+            unsafe windows.initializeElement(
                 at: index, to: Window(start: region.start.rawValue, size: UInt64(region.size), base: region.base))
         }
     }
 
-    deinit { windows.deallocate() }
+    deinit { unsafe windows.deallocate() }
 
     /// Where guest memory at `address` is in this process, if all `count` bytes lie in one region.
     public func translate(_ address: GuestAddress, count: UInt64) -> UnsafeMutableRawPointer? {
-        guard let (base, available) = locate(address), count <= available else { return nil }
-        return base
+        guard let (base, available) = unsafe locate(address), count <= available else { return nil }
+        return unsafe base
     }
 
     /// Where guest memory at `address` is, and how many bytes of its region follow there.
     public func locate(_ address: GuestAddress) -> (base: UnsafeMutableRawPointer, available: UInt64)? {
-        for window in windows {
+        for index in unsafe windows.indices {
+            let window = unsafe windows[index]
             // Wraps to a huge number for an address below the window, which the comparison then refuses.
             let offset = address.rawValue &- window.start
-            if offset < window.size { return (window.base + Int(offset), window.size - offset) }
+            if offset < window.size { return unsafe (window.base + Int(offset), window.size - offset) }
         }
         return nil
     }

@@ -38,13 +38,13 @@ public final class GuestRegion: Sendable {
     public var size: Int { mapping.size }
 
     /// Where the region is in this process.
-    public var base: UnsafeMutableRawPointer { mapping.base }
+    public var base: UnsafeMutableRawPointer { unsafe mapping.base }
 
     /// Where a byte of the region is in this process. Only for who laid the region out: no bounds are checked but by
     /// trapping.
     public func pointer(at address: GuestAddress) -> UnsafeMutableRawPointer {
         let offset = address.rawValue - start.rawValue
         precondition(offset < UInt64(size))
-        return base + Int(offset)
+        return unsafe base + Int(offset)
     }
 }

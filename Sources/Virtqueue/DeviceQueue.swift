@@ -29,16 +29,16 @@ public struct AvailableReader: ~Copyable, Sendable {
     ///   split ring holds it itself.
     public func usedWriter(start: UInt16? = nil) -> UsedWriter {
         switch kind {
-        case .split(let ring): UsedWriter(ring.pointer.pointee.usedWriter())
-        case .packed(let ring): UsedWriter(ring.pointer.pointee.usedWriter(start: start))
+        case .split(let ring): unsafe UsedWriter(ring.pointer.pointee.usedWriter())
+        case .packed(let ring): unsafe UsedWriter(ring.pointer.pointee.usedWriter(start: start))
         }
     }
 
     /// Descriptors in the queue.
     public var size: UInt16 {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.size
-        case .packed(let ring): ring.pointer.pointee.size
+        case .split(let ring): unsafe ring.pointer.pointee.size
+        case .packed(let ring): unsafe ring.pointer.pointee.size
         }
     }
 
@@ -46,16 +46,16 @@ public struct AvailableReader: ~Copyable, Sendable {
     /// with the wrap counter in bit 15 in a packed one (virtio 1.4, 2.8.1).
     public var nextAvailable: UInt16 {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.nextAvailable
-        case .packed(let ring): ring.pointer.pointee.nextAvailable
+        case .split(let ring): unsafe ring.pointer.pointee.nextAvailable
+        case .packed(let ring): unsafe ring.pointer.pointee.nextAvailable
         }
     }
 
     /// Whether the driver has made nothing available that was not popped yet.
     public var isEmpty: Bool {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.isEmpty
-        case .packed(let ring): ring.pointer.pointee.isEmpty
+        case .split(let ring): unsafe ring.pointer.pointee.isEmpty
+        case .packed(let ring): unsafe ring.pointer.pointee.isEmpty
         }
     }
 
@@ -63,32 +63,32 @@ public struct AvailableReader: ~Copyable, Sendable {
     /// takes chains may have gone on meanwhile.
     public func isEmpty(at place: UInt16) -> Bool {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.isEmpty(at: place)
-        case .packed(let ring): ring.pointer.pointee.isEmpty(at: place)
+        case .split(let ring): unsafe ring.pointer.pointee.isEmpty(at: place)
+        case .packed(let ring): unsafe ring.pointer.pointee.isEmpty(at: place)
         }
     }
 
     /// Takes the next available chain; nothing when there is none.
     public func pop() throws(RingError) -> PoppedChain? {
         switch kind {
-        case .split(let ring): try ring.pointer.pointee.pop()
-        case .packed(let ring): try ring.pointer.pointee.pop()
+        case .split(let ring): try unsafe ring.pointer.pointee.pop()
+        case .packed(let ring): try unsafe ring.pointer.pointee.pop()
         }
     }
 
     /// Fills `list` with the buffers of a chain that was popped here and not returned yet.
     public func walk(from chain: PoppedChain, into list: inout SegmentList) throws(RingError) {
         switch kind {
-        case .split(let ring): try ring.pointer.pointee.walk(from: chain, into: &list)
-        case .packed(let ring): try ring.pointer.pointee.walk(from: chain, into: &list)
+        case .split(let ring): try unsafe ring.pointer.pointee.walk(from: chain, into: &list)
+        case .packed(let ring): try unsafe ring.pointer.pointee.walk(from: chain, into: &list)
         }
     }
 
     /// Asks the driver for no kicks. Only a hint.
     public func suppressKicks() {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.suppressKicks()
-        case .packed(let ring): ring.pointer.pointee.suppressKicks()
+        case .split(let ring): unsafe ring.pointer.pointee.suppressKicks()
+        case .packed(let ring): unsafe ring.pointer.pointee.suppressKicks()
         }
     }
 
@@ -98,8 +98,8 @@ public struct AvailableReader: ~Copyable, Sendable {
     /// - Returns: whether the ring is empty, so that the caller may sleep.
     public func armKicks() -> Bool {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.armKicks()
-        case .packed(let ring): ring.pointer.pointee.armKicks()
+        case .split(let ring): unsafe ring.pointer.pointee.armKicks()
+        case .packed(let ring): unsafe ring.pointer.pointee.armKicks()
         }
     }
 }
@@ -121,24 +121,24 @@ public struct UsedWriter: ~Copyable, Sendable {
     /// in bit 15 in a packed one.
     public var nextUsed: UInt16 {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.nextUsed
-        case .packed(let ring): ring.pointer.pointee.nextUsed
+        case .split(let ring): unsafe ring.pointer.pointee.nextUsed
+        case .packed(let ring): unsafe ring.pointer.pointee.nextUsed
         }
     }
 
     /// Returns a chain, with the number of bytes written into it.
     public func push(_ chain: PoppedChain, written: UInt32) {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.push(chain, written: written)
-        case .packed(let ring): ring.pointer.pointee.push(chain, written: written)
+        case .split(let ring): unsafe ring.pointer.pointee.push(chain, written: written)
+        case .packed(let ring): unsafe ring.pointer.pointee.push(chain, written: written)
         }
     }
 
     /// Whether the driver wants to be told of what was pushed since this was last asked.
     public func needsInterrupt() -> Bool {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.needsInterrupt()
-        case .packed(let ring): ring.pointer.pointee.needsInterrupt()
+        case .split(let ring): unsafe ring.pointer.pointee.needsInterrupt()
+        case .packed(let ring): unsafe ring.pointer.pointee.needsInterrupt()
         }
     }
 }

@@ -21,16 +21,16 @@ public struct DriverQueue: ~Copyable, Sendable {
     /// Descriptors in the queue.
     public var size: UInt16 {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.size
-        case .packed(let ring): ring.pointer.pointee.size
+        case .split(let ring): unsafe ring.pointer.pointee.size
+        case .packed(let ring): unsafe ring.pointer.pointee.size
         }
     }
 
     /// Free descriptors.
     public var freeCount: UInt16 {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.freeCount
-        case .packed(let ring): ring.pointer.pointee.freeCount
+        case .split(let ring): unsafe ring.pointer.pointee.freeCount
+        case .packed(let ring): unsafe ring.pointer.pointee.freeCount
         }
     }
 
@@ -48,41 +48,41 @@ public struct DriverQueue: ~Copyable, Sendable {
     ) -> Bool {
         switch kind {
         case .split(let ring):
-            ring.pointer.pointee.add(readable: readable, writable: writable, table: table, token: token)
+            unsafe ring.pointer.pointee.add(readable: readable, writable: writable, table: table, token: token)
         case .packed(let ring):
-            ring.pointer.pointee.add(readable: readable, writable: writable, table: table, token: token)
+            unsafe ring.pointer.pointee.add(readable: readable, writable: writable, table: table, token: token)
         }
     }
 
     /// Whether the device wants to be told of what was added since this was last asked.
     public func needsKick() -> Bool {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.needsKick()
-        case .packed(let ring): ring.pointer.pointee.needsKick()
+        case .split(let ring): unsafe ring.pointer.pointee.needsKick()
+        case .packed(let ring): unsafe ring.pointer.pointee.needsKick()
         }
     }
 
     /// Whether the device has returned anything that was not popped yet.
     public var hasUsed: Bool {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.hasUsed
-        case .packed(let ring): ring.pointer.pointee.hasUsed
+        case .split(let ring): unsafe ring.pointer.pointee.hasUsed
+        case .packed(let ring): unsafe ring.pointer.pointee.hasUsed
         }
     }
 
     /// Takes the next chain that the device has returned: its token, and how many bytes the device wrote into it.
     public func popUsed() throws(RingError) -> (token: UInt32, written: UInt32)? {
         switch kind {
-        case .split(let ring): try ring.pointer.pointee.popUsed()
-        case .packed(let ring): try ring.pointer.pointee.popUsed()
+        case .split(let ring): try unsafe ring.pointer.pointee.popUsed()
+        case .packed(let ring): try unsafe ring.pointer.pointee.popUsed()
         }
     }
 
     /// Asks the device for no interrupts. Only a hint.
     public func suppressInterrupts() {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.suppressInterrupts()
-        case .packed(let ring): ring.pointer.pointee.suppressInterrupts()
+        case .split(let ring): unsafe ring.pointer.pointee.suppressInterrupts()
+        case .packed(let ring): unsafe ring.pointer.pointee.suppressInterrupts()
         }
     }
 
@@ -92,8 +92,8 @@ public struct DriverQueue: ~Copyable, Sendable {
     /// - Returns: whether nothing waits to be popped.
     public func armInterrupts() -> Bool {
         switch kind {
-        case .split(let ring): ring.pointer.pointee.armInterrupts()
-        case .packed(let ring): ring.pointer.pointee.armInterrupts()
+        case .split(let ring): unsafe ring.pointer.pointee.armInterrupts()
+        case .packed(let ring): unsafe ring.pointer.pointee.armInterrupts()
         }
     }
 }

@@ -10,7 +10,7 @@ import Synchronization
 ///
 /// The reader of the ring takes room, the writer gives it back; they may be on different threads, and what the writer
 /// gives back goes through a ring of its own.
-final class PackedChainStore: @unchecked Sendable {
+@safe final class PackedChainStore: @unchecked Sendable {
     private struct Entry {
         var descriptor: PackedDescriptor
         /// The next entry of the chain or of the free list.
@@ -30,18 +30,18 @@ final class PackedChainStore: @unchecked Sendable {
 
     init(size: UInt16) {
         freeCount = size
-        entries = .allocate(capacity: Int(size))
-        finished = .allocate(capacity: Int(size))
-        finished.initialize(repeating: 0)
+        unsafe entries = .allocate(capacity: Int(size))
+        unsafe finished = .allocate(capacity: Int(size))
+        unsafe finished.initialize(repeating: 0)
         let nothing = PackedDescriptor(address: GuestAddress(0), length: 0, id: 0, flags: 0)
-        for index in entries.indices {
-            entries.initializeElement(at: index, to: Entry(descriptor: nothing, next: UInt16(index + 1)))
+        for index in unsafe entries.indices {
+            unsafe entries.initializeElement(at: index, to: Entry(descriptor: nothing, next: UInt16(index + 1)))
         }
     }
 
     deinit {
-        entries.deallocate()
-        finished.deallocate()
+        unsafe entries.deallocate()
+        unsafe finished.deallocate()
     }
 
     /// Room for a chain that is being copied, entry by entry; nothing is taken before ``commit(_:)``.
@@ -59,15 +59,15 @@ final class PackedChainStore: @unchecked Sendable {
     /// Appends a descriptor; false when there is no room.
     func append(_ descriptor: PackedDescriptor, to draft: inout Draft) -> Bool {
         guard draft.count < freeCount else { return false }
-        entries[Int(draft.next)].descriptor = descriptor
-        draft.next = entries[Int(draft.next)].next
+        unsafe entries[Int(draft.next)].descriptor = descriptor
+        draft.next = unsafe entries[Int(draft.next)].next
         draft.count += 1
         return true
     }
 
     /// Takes the room; where the chain is.
     func commit(_ draft: Draft) -> UInt16 {
-        entries[Int(draft.first)].count = draft.count
+        unsafe entries[Int(draft.first)].count = draft.count
         firstFree = draft.next
         freeCount -= draft.count
         return draft.first
@@ -75,14 +75,14 @@ final class PackedChainStore: @unchecked Sendable {
 
     /// The descriptor at `index`, and where the next one is.
     func descriptor(_ index: UInt16) -> (descriptor: PackedDescriptor, next: UInt16) {
-        (entries[Int(index)].descriptor, entries[Int(index)].next)
+        unsafe (entries[Int(index)].descriptor, entries[Int(index)].next)
     }
 
     /// Gives back the room of the chain at `first`. On the writer's thread. There are never more chains than entries,
     /// so the ring of finished ones cannot overflow.
     func finish(_ first: UInt16) {
         let count = finishedCount.load(ordering: .relaxed)
-        finished[Int(count) % finished.count] = first
+        unsafe finished[Int(count) % finished.count] = first
         // Releases: the reader that sees the count sees the entry above.
         finishedCount.store(count &+ 1, ordering: .releasing)
     }
@@ -90,13 +90,13 @@ final class PackedChainStore: @unchecked Sendable {
     private func collectFinished() {
         let count = finishedCount.load(ordering: .acquiring)
         while collected != count {
-            let first = finished[Int(collected) % finished.count]
+            let first = unsafe finished[Int(collected) % finished.count]
             collected &+= 1
             var last = first
-            for _ in 1..<max(1, entries[Int(first)].count) { last = entries[Int(last)].next }
-            entries[Int(last)].next = firstFree
+            for _ in unsafe 1..<max(1, entries[Int(first)].count) { last = unsafe entries[Int(last)].next }
+            unsafe entries[Int(last)].next = firstFree
             firstFree = first
-            freeCount += entries[Int(first)].count
+            unsafe freeCount += entries[Int(first)].count
         }
     }
 }

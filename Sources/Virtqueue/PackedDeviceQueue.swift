@@ -54,7 +54,7 @@ public struct PackedAvailableReader: ~Copyable {
         var position = next
         while true {
             guard draft.count < fields.size else { throw .chainTooLong }
-            let descriptor = PackedDescriptor(readingFrom: fields.pointer(position))
+            let descriptor = unsafe PackedDescriptor(readingFrom: fields.pointer(position))
             guard store.append(descriptor, to: &draft) else { throw .tooManyInFlight }
             position.advance(by: 1, size: fields.size)
             guard !descriptor.hasNext else { continue }
@@ -86,11 +86,11 @@ public struct PackedAvailableReader: ~Copyable {
             throw .badIndirectTable
         }
         guard table.length / 16 <= UInt32(fields.size) else { throw .chainTooLong }
-        guard let base = memory.translate(table.address, count: UInt64(table.length)) else {
+        guard let base = unsafe memory.translate(table.address, count: UInt64(table.length)) else {
             throw .bufferOutsideMemory(table.address, count: table.length)
         }
         for index in 0..<Int(table.length / 16) {
-            let descriptor = PackedDescriptor(readingFrom: base + 16 * index)
+            let descriptor = unsafe PackedDescriptor(readingFrom: base + 16 * index)
             try list.append(descriptor.address, count: descriptor.length, writable: descriptor.isWritable, in: memory)
         }
     }
@@ -137,9 +137,9 @@ public struct PackedUsedWriter: ~Copyable {
     /// (virtio 1.4, 2.8.6).
     public mutating func push(_ chain: PoppedChain, written: UInt32) {
         let flags = next.usedFlags | (written > 0 ? UInt16(VRING_DESC_F_WRITE) : 0)
-        let pointer = fields.pointer(next)
-        SharedUInt32(at: pointer + 8).store(written)
-        SharedUInt16(at: pointer + 12).store(chain.id)
+        let pointer = unsafe fields.pointer(next)
+        unsafe SharedUInt32(at: pointer + 8).store(written)
+        unsafe SharedUInt16(at: pointer + 12).store(chain.id)
         // Releases: the driver that sees these flags sees the rest, and all that was written into the chain.
         fields.flags(next).store(flags)
         next.advance(by: chain.count, size: fields.size)

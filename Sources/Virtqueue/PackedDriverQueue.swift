@@ -5,7 +5,7 @@ public import GuestMemory
 ///
 /// What the driver needs to know of a chain in flight it keeps privately: the ring is shared, and a device that scribbles
 /// on it must not lead the driver astray.
-public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
+@safe public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
     /// The driver's private record of a buffer ID.
     private struct Shadow {
         /// The next free ID.
@@ -32,12 +32,14 @@ public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
     /// Takes a fresh ring, zeroed by the caller.
     public init(_ configuration: QueueConfiguration, memory: GuestMemoryMap) throws(RingError) {
         fields = try PackedRingFields(configuration, memory: memory)
-        shadows = .allocate(capacity: Int(fields.size))
-        for index in shadows.indices { shadows.initializeElement(at: index, to: Shadow(next: UInt16(index + 1))) }
+        unsafe shadows = .allocate(capacity: Int(fields.size))
+        for index in unsafe shadows.indices {
+            unsafe shadows.initializeElement(at: index, to: Shadow(next: UInt16(index + 1)))
+        }
         freeCount = fields.size
     }
 
-    deinit { shadows.deallocate() }
+    deinit { unsafe shadows.deallocate() }
 
     public var size: UInt16 { fields.size }
 
@@ -53,12 +55,12 @@ public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
         let taken = indirect == nil ? UInt16(count) : 1
         guard taken <= freeCount else { return false }
 
-        let id = takeID(token: token, length: taken, writable: writable)
+        let id = unsafe takeID(token: token, length: taken, writable: writable)
         if let indirect {
             precondition(count <= indirect.capacity)
-            writeIndirect(indirect, readable: readable, writable: writable, id: id)
+            unsafe writeIndirect(indirect, readable: readable, writable: writable, id: id)
         } else {
-            writeDirect(readable: readable, writable: writable, id: id)
+            unsafe writeDirect(readable: readable, writable: writable, id: id)
         }
         nextAvailable.advance(by: taken, size: fields.size)
         unannounced += min(fields.size - unannounced, taken)
@@ -70,12 +72,12 @@ public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
         token: UInt32, length: UInt16, writable: UnsafeBufferPointer<GuestBuffer>
     ) -> UInt16 {
         let id = firstFreeID
-        firstFreeID = shadows[Int(id)].next
+        firstFreeID = unsafe shadows[Int(id)].next
         var capacity: UInt32 = 0
-        for buffer in writable { capacity += buffer.count }
-        shadows[Int(id)].token = token
-        shadows[Int(id)].length = length
-        shadows[Int(id)].writable = capacity
+        for index in writable.indices { unsafe capacity += writable[index].count }
+        unsafe shadows[Int(id)].token = token
+        unsafe shadows[Int(id)].length = length
+        unsafe shadows[Int(id)].writable = capacity
         return id
     }
 
@@ -87,10 +89,10 @@ public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
         var headFlags: UInt16 = 0
         for element in 0..<count {
             let isWritable = element >= readable.count
-            let buffer = isWritable ? writable[element - readable.count] : readable[element]
+            let buffer = unsafe isWritable ? writable[element - readable.count] : readable[element]
             let flags = (isWritable ? VRING_DESC_F_WRITE : 0) | (element + 1 < count ? VRING_DESC_F_NEXT : 0)
             let owned = UInt16(flags) | position.availableFlags
-            PackedDescriptor(address: buffer.address, length: buffer.count, id: id, flags: owned)
+            unsafe PackedDescriptor(address: buffer.address, length: buffer.count, id: id, flags: owned)
                 .writeBody(to: fields.pointer(position))
             if element == 0 { headFlags = owned } else { fields.flags(position).store(owned) }
             position.advance(by: 1, size: fields.size)
@@ -105,13 +107,13 @@ public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
         let count = readable.count + writable.count
         for element in 0..<count {
             let isWritable = element >= readable.count
-            let buffer = isWritable ? writable[element - readable.count] : readable[element]
-            let entry = table.pointer + 16 * element
-            PackedDescriptor(address: buffer.address, length: buffer.count, id: 0, flags: 0).writeBody(to: entry)
+            let buffer = unsafe isWritable ? writable[element - readable.count] : readable[element]
+            let entry = unsafe table.pointer + 16 * element
+            unsafe PackedDescriptor(address: buffer.address, length: buffer.count, id: 0, flags: 0).writeBody(to: entry)
             // No flag but WRITE in a table (virtio 1.4, 2.8.19).
-            SharedUInt16(at: entry + 14).store(isWritable ? UInt16(VRING_DESC_F_WRITE) : 0)
+            unsafe SharedUInt16(at: entry + 14).store(isWritable ? UInt16(VRING_DESC_F_WRITE) : 0)
         }
-        PackedDescriptor(address: table.address, length: UInt32(16 * count), id: id, flags: 0)
+        unsafe PackedDescriptor(address: table.address, length: UInt32(16 * count), id: id, flags: 0)
             .writeBody(to: fields.pointer(nextAvailable))
         publish(UInt16(VRING_DESC_F_INDIRECT) | nextAvailable.availableFlags)
     }
@@ -143,15 +145,15 @@ public struct PackedDriverQueue: ~Copyable, @unchecked Sendable {
     /// Takes the next chain that the device has returned: its token, and how many bytes the device wrote into it.
     public mutating func popUsed() throws(RingError) -> (token: UInt32, written: UInt32)? {
         guard hasUsed else { return nil }
-        let used = PackedDescriptor(readingFrom: fields.pointer(nextUsed))
-        guard used.id < fields.size, shadows[Int(used.id)].token != Self.noToken else {
+        let used = unsafe PackedDescriptor(readingFrom: fields.pointer(nextUsed))
+        guard used.id < fields.size, unsafe shadows[Int(used.id)].token != Self.noToken else {
             throw .unknownUsedID(UInt32(used.id))
         }
-        let shadow = shadows[Int(used.id)]
+        let shadow = unsafe shadows[Int(used.id)]
         // Without WRITE nothing was written, and the length means nothing (virtio 1.4, 2.8.4).
         let written = used.isWritable ? used.length : 0
         guard written <= shadow.writable else { throw .writtenTooMuch(written) }
-        shadows[Int(used.id)] = Shadow(next: firstFreeID)
+        unsafe shadows[Int(used.id)] = Shadow(next: firstFreeID)
         firstFreeID = used.id
         freeCount += shadow.length
         nextUsed.advance(by: shadow.length, size: fields.size)

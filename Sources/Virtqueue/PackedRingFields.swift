@@ -54,15 +54,16 @@ struct PackedDescriptor {
     init(readingFrom pointer: UnsafeMutableRawPointer) {
         // The bits are laid out as those of a split descriptor, `id` and `flags` in the places of `flags` and `next`.
         let isAligned = UInt(bitPattern: pointer) % 8 == 0
-        let raw = isAligned ? SplitDescriptor(readingFrom: pointer) : SplitDescriptor(readingUnalignedFrom: pointer)
+        let raw =
+            unsafe isAligned ? SplitDescriptor(readingFrom: pointer) : SplitDescriptor(readingUnalignedFrom: pointer)
         self.init(address: raw.address, length: raw.length, id: raw.flags, flags: raw.next)
     }
 
     /// Writes all but the flags, which whoever looks on goes by.
     func writeBody(to pointer: UnsafeMutableRawPointer) {
-        SharedUInt64(at: pointer).store(address.rawValue)
-        SharedUInt32(at: pointer + 8).store(length)
-        SharedUInt16(at: pointer + 12).store(id)
+        unsafe SharedUInt64(at: pointer).store(address.rawValue)
+        unsafe SharedUInt32(at: pointer + 8).store(length)
+        unsafe SharedUInt16(at: pointer + 12).store(id)
     }
 
     var hasNext: Bool { flags & UInt16(VRING_DESC_F_NEXT) != 0 }
@@ -75,7 +76,7 @@ struct PackedDescriptor {
 struct EventSuppression: @unchecked Sendable {
     private let word: SharedUInt32
 
-    init(at address: UnsafeMutableRawPointer) { word = SharedUInt32(at: address) }
+    init(at address: UnsafeMutableRawPointer) { word = unsafe SharedUInt32(at: address) }
 
     /// Asks to be told of every descriptor.
     func enable() { word.store(UInt32(VRING_PACKED_EVENT_FLAG_ENABLE) << 16) }
@@ -104,7 +105,7 @@ struct EventSuppression: @unchecked Sendable {
 }
 
 /// Where the fields of a packed virtqueue are in this process, checked once at set-up.
-struct PackedRingFields: @unchecked Sendable {
+@safe struct PackedRingFields: @unchecked Sendable {
     let size: UInt16
     let features: RingFeatures
     private let descriptors: UnsafeMutableRawPointer
@@ -119,16 +120,19 @@ struct PackedRingFields: @unchecked Sendable {
         // Any size up to 32768, not only powers of two (virtio 1.4, 2.8.10.1).
         guard size > 0, size <= 32768 else { throw .badSize(size) }
         let layout = PackedLayout(size: size)
-        descriptors = try memory.locateRing(configuration.descriptorArea, layout.descriptorRingSize, alignment: 16)
-        driverEvent = EventSuppression(
+        unsafe descriptors = try unsafe memory.locateRing(
+            configuration.descriptorArea, layout.descriptorRingSize, alignment: 16)
+        driverEvent = unsafe EventSuppression(
             at: try memory.locateRing(configuration.driverArea, layout.eventSuppressionSize, alignment: 4))
-        deviceEvent = EventSuppression(
+        deviceEvent = unsafe EventSuppression(
             at: try memory.locateRing(configuration.deviceArea, layout.eventSuppressionSize, alignment: 4))
     }
 
-    func pointer(_ position: PackedPosition) -> UnsafeMutableRawPointer { descriptors + 16 * Int(position.index) }
+    func pointer(_ position: PackedPosition) -> UnsafeMutableRawPointer {
+        unsafe descriptors + 16 * Int(position.index)
+    }
 
-    func flags(_ position: PackedPosition) -> SharedUInt16 { SharedUInt16(at: pointer(position) + 14) }
+    func flags(_ position: PackedPosition) -> SharedUInt16 { unsafe SharedUInt16(at: pointer(position) + 14) }
 
     var hasEventIndex: Bool { features.contains(.eventIndex) }
 }

@@ -1,15 +1,15 @@
 /// A ring half with a place of its own in memory, so that what holds it can be used through a plain reference while the
 /// half changes. Who may call what at the same time is the half's own rule.
-struct RingPlace<Half: ~Copyable>: ~Copyable, @unchecked Sendable {
+@safe struct RingPlace<Half: ~Copyable>: ~Copyable, @unchecked Sendable {
     let pointer: UnsafeMutablePointer<Half>
 
     init(_ half: consuming Half) {
-        pointer = .allocate(capacity: 1)
-        pointer.initialize(to: half)
+        unsafe pointer = .allocate(capacity: 1)
+        unsafe pointer.initialize(to: half)
     }
 
     deinit {
-        pointer.deinitialize(count: 1)
-        pointer.deallocate()
+        unsafe pointer.deinitialize(count: 1)
+        unsafe pointer.deallocate()
     }
 }

@@ -4,7 +4,7 @@ import GuestMemory
 /// The buffers of one descriptor chain, translated: first what the device may read, then what it may write.
 ///
 /// It is scratch memory of one worker, used again for each chain, so that no chain costs an allocation.
-public struct SegmentList: ~Copyable, @unchecked Sendable {
+@safe public struct SegmentList: ~Copyable, @unchecked Sendable {
     private let storage: UnsafeMutableBufferPointer<iovec>
     private var count = 0
     private var readableCount = 0
@@ -15,20 +15,20 @@ public struct SegmentList: ~Copyable, @unchecked Sendable {
 
     /// - Parameter queueSize: a chain has at most this many descriptors; each may span two regions.
     public init(queueSize: UInt16) {
-        storage = .allocate(capacity: 2 * Int(queueSize) + 2)
+        unsafe storage = .allocate(capacity: 2 * Int(queueSize) + 2)
     }
 
-    deinit { storage.deallocate() }
+    deinit { unsafe storage.deallocate() }
 
     /// The most buffers it can hold.
-    public var capacity: Int { storage.count }
+    public var capacity: Int { unsafe storage.count }
 
     public var readable: UnsafeMutableBufferPointer<iovec> {
-        UnsafeMutableBufferPointer(rebasing: storage[..<readableCount])
+        unsafe UnsafeMutableBufferPointer(rebasing: storage[..<readableCount])
     }
 
     public var writable: UnsafeMutableBufferPointer<iovec> {
-        UnsafeMutableBufferPointer(rebasing: storage[readableCount..<count])
+        unsafe UnsafeMutableBufferPointer(rebasing: storage[readableCount..<count])
     }
 
     public mutating func removeAll() {
@@ -41,13 +41,18 @@ public struct SegmentList: ~Copyable, @unchecked Sendable {
     /// Takes buffers of this process's own in place of a chain's, for who serves requests without a ring.
     public mutating func replaceAll(readable: (iovec, iovec), writable: iovec) {
         removeAll()
-        for segment in [readable.0, readable.1, writable] where segment.iov_len > 0 {
-            storage[count] = segment
-            count += 1
-        }
-        readableCount = count - 1
-        readableBytes = UInt64(readable.0.iov_len + readable.1.iov_len)
-        writableBytes = UInt64(writable.iov_len)
+        unsafe appendNonEmpty(readable.0)
+        unsafe appendNonEmpty(readable.1)
+        readableCount = count
+        unsafe appendNonEmpty(writable)
+        readableBytes = unsafe UInt64(readable.0.iov_len + readable.1.iov_len)
+        writableBytes = unsafe UInt64(writable.iov_len)
+    }
+
+    private mutating func appendNonEmpty(_ segment: iovec) {
+        guard unsafe segment.iov_len > 0 else { return }
+        unsafe storage[count] = unsafe segment
+        count += 1
     }
 
     /// Appends one descriptor's buffer.
@@ -59,11 +64,11 @@ public struct SegmentList: ~Copyable, @unchecked Sendable {
         var next = address
         var remaining = UInt64(length)
         while remaining > 0 {
-            guard let (base, available) = memory.locate(next) else {
+            guard let (base, available) = unsafe memory.locate(next) else {
                 throw .bufferOutsideMemory(address, count: length)
             }
             let taken = min(remaining, available)
-            try appendSegment(iovec(iov_base: base, iov_len: Int(taken)))
+            try unsafe appendSegment(iovec(iov_base: base, iov_len: Int(taken)))
             remaining -= taken
             next = next + taken
         }
@@ -76,8 +81,8 @@ public struct SegmentList: ~Copyable, @unchecked Sendable {
     }
 
     private mutating func appendSegment(_ segment: iovec) throws(RingError) {
-        guard count < storage.count else { throw .chainTooLong }
-        storage[count] = segment
+        guard unsafe count < storage.count else { throw .chainTooLong }
+        unsafe storage[count] = unsafe segment
         count += 1
     }
 }

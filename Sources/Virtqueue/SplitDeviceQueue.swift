@@ -70,7 +70,7 @@ public struct SplitAvailableReader: ~Copyable {
         guard fields.features.contains(.indirectDescriptors), table.length % 16 == 0, entries > 0 else {
             throw .badIndirectTable
         }
-        guard let base = memory.translate(table.address, count: UInt64(table.length)) else {
+        guard let base = unsafe memory.translate(table.address, count: UInt64(table.length)) else {
             throw .bufferOutsideMemory(table.address, count: table.length)
         }
         let isAligned = UInt(bitPattern: base) % 8 == 0
@@ -79,9 +79,9 @@ public struct SplitAvailableReader: ~Copyable {
         while true {
             guard stepsLeft > 0 else { throw .chainTooLong }
             stepsLeft -= 1
-            let entry = base + 16 * Int(index)
+            let entry = unsafe base + 16 * Int(index)
             let descriptor =
-                isAligned ? SplitDescriptor(readingFrom: entry) : SplitDescriptor(readingUnalignedFrom: entry)
+                unsafe isAligned ? SplitDescriptor(readingFrom: entry) : SplitDescriptor(readingUnalignedFrom: entry)
             guard !descriptor.isIndirect else { throw .badIndirectTable }
             try list.append(descriptor.address, count: descriptor.length, writable: descriptor.isWritable, in: memory)
             guard descriptor.hasNext else { return }

@@ -14,7 +14,7 @@ public struct GuestBuffer: Sendable, BitwiseCopyable {
 }
 
 /// Room for the descriptors of one chain outside the queue's own table (virtio 1.4, 2.7.5.3).
-public struct IndirectTable: @unchecked Sendable {
+@safe public struct IndirectTable: @unchecked Sendable {
     public var address: GuestAddress
     public var pointer: UnsafeMutableRawPointer
     /// Descriptors, 16 bytes each.
@@ -22,7 +22,7 @@ public struct IndirectTable: @unchecked Sendable {
 
     public init(address: GuestAddress, pointer: UnsafeMutableRawPointer, capacity: Int) {
         self.address = address
-        self.pointer = pointer
+        unsafe self.pointer = unsafe pointer
         self.capacity = capacity
     }
 }
@@ -31,7 +31,7 @@ public struct IndirectTable: @unchecked Sendable {
 ///
 /// What the driver needs to know of a chain in flight it keeps privately: the descriptor table is shared, and a device
 /// that scribbles on it must not lead the driver astray.
-public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
+@safe public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
     /// The driver's private record of the descriptor of the same index.
     private struct Shadow {
         /// The next descriptor of the free list or of the chain.
@@ -58,13 +58,13 @@ public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
     /// Takes a fresh ring, zeroed by the caller.
     public init(_ configuration: QueueConfiguration, memory: GuestMemoryMap) throws(RingError) {
         fields = try SplitRingFields(configuration, memory: memory)
-        shadows = .allocate(capacity: Int(configuration.size))
-        shadows.initialize(repeating: Shadow())
-        for index in 0..<configuration.size { shadows[Int(index)].next = index &+ 1 }
+        unsafe shadows = .allocate(capacity: Int(configuration.size))
+        unsafe shadows.initialize(repeating: Shadow())
+        for index in 0..<configuration.size { unsafe shadows[Int(index)].next = index &+ 1 }
         freeCount = configuration.size
     }
 
-    deinit { shadows.deallocate() }
+    deinit { unsafe shadows.deallocate() }
 
     public var size: UInt16 { fields.size }
 
@@ -90,22 +90,22 @@ public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
         let head = firstFree
         if let indirect {
             precondition(count <= indirect.capacity)
-            writeIndirect(indirect, readable: readable, writable: writable, count: count)
+            unsafe writeIndirect(indirect, readable: readable, writable: writable, count: count)
             fields.setDescriptor(
                 head,
                 SplitDescriptor(
                     address: indirect.address, length: UInt32(16 * count), flags: UInt16(VRING_DESC_F_INDIRECT),
                     next: 0))
-            firstFree = shadows[Int(head)].next
+            firstFree = unsafe shadows[Int(head)].next
         } else {
-            writeDirect(readable: readable, writable: writable, count: count)
+            unsafe writeDirect(readable: readable, writable: writable, count: count)
         }
         freeCount -= taken
         var capacity: UInt32 = 0
-        for buffer in writable { capacity += buffer.count }
-        shadows[Int(head)].token = token
-        shadows[Int(head)].length = taken
-        shadows[Int(head)].writable = capacity
+        for index in writable.indices { unsafe capacity += writable[index].count }
+        unsafe shadows[Int(head)].token = token
+        unsafe shadows[Int(head)].length = taken
+        unsafe shadows[Int(head)].writable = capacity
 
         fields.availableEntry(nextAvailable).store(head)
         nextAvailable &+= 1
@@ -126,9 +126,9 @@ public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
     ) {
         for position in 0..<count {
             let isWritable = position >= readable.count
-            let buffer = isWritable ? writable[position - readable.count] : readable[position]
+            let buffer = unsafe isWritable ? writable[position - readable.count] : readable[position]
             let next = position + 1 < count ? UInt16(position + 1) : nil
-            describe(buffer, writable: isWritable, next: next).write(to: table.pointer + 16 * position)
+            unsafe describe(buffer, writable: isWritable, next: next).write(to: table.pointer + 16 * position)
         }
     }
 
@@ -137,9 +137,9 @@ public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
     ) {
         for position in 0..<count {
             let isWritable = position >= readable.count
-            let buffer = isWritable ? writable[position - readable.count] : readable[position]
+            let buffer = unsafe isWritable ? writable[position - readable.count] : readable[position]
             let index = firstFree
-            firstFree = shadows[Int(index)].next
+            firstFree = unsafe shadows[Int(index)].next
             let next = position + 1 < count ? firstFree : nil
             fields.setDescriptor(index, describe(buffer, writable: isWritable, next: next))
         }
@@ -171,20 +171,20 @@ public struct SplitDriverQueue: ~Copyable, @unchecked Sendable {
         let entry = fields.usedEntry(nextUsed)
         let id = entry.id.load()
         let written = entry.length.load()
-        guard id < UInt32(fields.size), shadows[Int(id)].token != Self.noToken else { throw .unknownUsedID(id) }
-        guard written <= shadows[Int(id)].writable else { throw .writtenTooMuch(written) }
-        let token = shadows[Int(id)].token
+        guard id < UInt32(fields.size), unsafe shadows[Int(id)].token != Self.noToken else { throw .unknownUsedID(id) }
+        guard unsafe written <= shadows[Int(id)].writable else { throw .writtenTooMuch(written) }
+        let token = unsafe shadows[Int(id)].token
         nextUsed &+= 1
         free(head: UInt16(id))
         return (token, written)
     }
 
     private mutating func free(head: UInt16) {
-        let length = shadows[Int(head)].length
+        let length = unsafe shadows[Int(head)].length
         var last = head
-        for _ in 1..<max(1, length) { last = shadows[Int(last)].next }
-        shadows[Int(last)].next = firstFree
-        shadows[Int(head)].token = Self.noToken
+        for _ in 1..<max(1, length) { last = unsafe shadows[Int(last)].next }
+        unsafe shadows[Int(last)].next = firstFree
+        unsafe shadows[Int(head)].token = Self.noToken
         firstFree = head
         freeCount += length
     }

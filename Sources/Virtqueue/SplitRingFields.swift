@@ -2,7 +2,7 @@ import CKernel
 import GuestMemory
 
 /// Where the fields of a split virtqueue are in this process, checked once at set-up.
-struct SplitRingFields: @unchecked Sendable {
+@safe struct SplitRingFields: @unchecked Sendable {
     let size: UInt16
     let features: RingFeatures
     private let descriptors: UnsafeMutableRawPointer
@@ -14,35 +14,37 @@ struct SplitRingFields: @unchecked Sendable {
         features = configuration.features
         guard size > 0, size <= 32768, size & (size - 1) == 0 else { throw .badSize(size) }
         let layout = SplitLayout(size: size)
-        descriptors = try memory.locateRing(configuration.descriptorArea, layout.descriptorTableSize, alignment: 16)
-        available = try memory.locateRing(configuration.driverArea, layout.availableRingSize, alignment: 2)
-        used = try memory.locateRing(configuration.deviceArea, layout.usedRingSize, alignment: 4)
+        unsafe descriptors = try unsafe memory.locateRing(
+            configuration.descriptorArea, layout.descriptorTableSize, alignment: 16)
+        unsafe available = try unsafe memory.locateRing(
+            configuration.driverArea, layout.availableRingSize, alignment: 2)
+        unsafe used = try unsafe memory.locateRing(configuration.deviceArea, layout.usedRingSize, alignment: 4)
     }
 
     private func wrapped(_ index: UInt16) -> Int { Int(index & (size - 1)) }
 
     // The available ring: flags, idx, ring[size], used_event (virtio 1.4, 2.7.6).
-    var availableFlags: SharedUInt16 { SharedUInt16(at: available) }
-    var availableIndex: SharedUInt16 { SharedUInt16(at: available + 2) }
-    func availableEntry(_ index: UInt16) -> SharedUInt16 { SharedUInt16(at: available + 4 + 2 * wrapped(index)) }
-    var usedEvent: SharedUInt16 { SharedUInt16(at: available + 4 + 2 * Int(size)) }
+    var availableFlags: SharedUInt16 { unsafe SharedUInt16(at: available) }
+    var availableIndex: SharedUInt16 { unsafe SharedUInt16(at: available + 2) }
+    func availableEntry(_ index: UInt16) -> SharedUInt16 { unsafe SharedUInt16(at: available + 4 + 2 * wrapped(index)) }
+    var usedEvent: SharedUInt16 { unsafe SharedUInt16(at: available + 4 + 2 * Int(size)) }
 
     // The used ring: flags, idx, ring[size] of (id, len), avail_event (virtio 1.4, 2.7.8).
-    var usedFlags: SharedUInt16 { SharedUInt16(at: used) }
-    var usedIndex: SharedUInt16 { SharedUInt16(at: used + 2) }
+    var usedFlags: SharedUInt16 { unsafe SharedUInt16(at: used) }
+    var usedIndex: SharedUInt16 { unsafe SharedUInt16(at: used + 2) }
     func usedEntry(_ index: UInt16) -> (id: SharedUInt32, length: SharedUInt32) {
-        let entry = used + 4 + 8 * wrapped(index)
-        return (SharedUInt32(at: entry), SharedUInt32(at: entry + 4))
+        let entry = unsafe used + 4 + 8 * wrapped(index)
+        return unsafe (SharedUInt32(at: entry), SharedUInt32(at: entry + 4))
     }
-    var availableEvent: SharedUInt16 { SharedUInt16(at: used + 4 + 8 * Int(size)) }
+    var availableEvent: SharedUInt16 { unsafe SharedUInt16(at: used + 4 + 8 * Int(size)) }
 
     /// A copy of a descriptor. `index` is below the queue size.
     func descriptor(_ index: UInt16) -> SplitDescriptor {
-        SplitDescriptor(readingFrom: descriptors + 16 * Int(index))
+        unsafe SplitDescriptor(readingFrom: descriptors + 16 * Int(index))
     }
 
     func setDescriptor(_ index: UInt16, _ descriptor: SplitDescriptor) {
-        descriptor.write(to: descriptors + 16 * Int(index))
+        unsafe descriptor.write(to: descriptors + 16 * Int(index))
     }
 }
 
@@ -51,10 +53,10 @@ extension GuestMemoryMap {
     func locateRing(
         _ address: GuestAddress, _ count: Int, alignment: UInt64
     ) throws(RingError) -> UnsafeMutableRawPointer {
-        guard address.rawValue % alignment == 0, let base = translate(address, count: UInt64(count)),
+        guard address.rawValue % alignment == 0, let base = unsafe translate(address, count: UInt64(count)),
             UInt64(UInt(bitPattern: base)) % alignment == 0
         else { throw .ringOutsideMemory }
-        return base
+        return unsafe base
     }
 }
 
@@ -74,12 +76,12 @@ struct SplitDescriptor {
 
     /// Copies 16 shared bytes, each once: the copy is what is checked and used.
     init(readingFrom pointer: UnsafeMutableRawPointer) {
-        self.init(SharedUInt64(at: pointer).load(), SharedUInt64(at: pointer + 8).load())
+        unsafe self.init(SharedUInt64(at: pointer).load(), SharedUInt64(at: pointer + 8).load())
     }
 
     /// As ``init(readingFrom:)``, at any address: an indirect table need not be aligned (virtio 1.4, 2.7.5.3).
     init(readingUnalignedFrom pointer: UnsafeMutableRawPointer) {
-        self.init(SharedUInt64.loadUnaligned(at: pointer), SharedUInt64.loadUnaligned(at: pointer + 8))
+        unsafe self.init(SharedUInt64.loadUnaligned(at: pointer), SharedUInt64.loadUnaligned(at: pointer + 8))
     }
 
     private init(_ address: UInt64, _ rest: UInt64) {
@@ -90,8 +92,8 @@ struct SplitDescriptor {
     }
 
     func write(to pointer: UnsafeMutableRawPointer) {
-        SharedUInt64(at: pointer).store(address.rawValue)
-        SharedUInt64(at: pointer + 8).store(UInt64(length) | UInt64(flags) << 32 | UInt64(next) << 48)
+        unsafe SharedUInt64(at: pointer).store(address.rawValue)
+        unsafe SharedUInt64(at: pointer + 8).store(UInt64(length) | UInt64(flags) << 32 | UInt64(next) << 48)
     }
 
     var hasNext: Bool { flags & UInt16(VRING_DESC_F_NEXT) != 0 }
