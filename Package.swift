@@ -25,6 +25,7 @@ let package = Package(
         .library(name: "VirtioFSDevice", targets: ["VirtioFSDevice"]),
         .library(name: "HostDirectory", targets: ["HostDirectory"]),
         .library(name: "VirtioFSDriver", targets: ["VirtioFSDriver"]),
+        .library(name: "GuestVFS", targets: ["GuestVFS"]),
         .library(name: "KernelMount", targets: ["KernelMount"]),
         .library(name: "VhostUser", targets: ["VhostUser"]),
         .library(name: "VirtioTestSupport", targets: ["VirtioTestSupport"]),
@@ -58,6 +59,9 @@ let package = Package(
             dependencies: [
                 "Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
+        .target(
+            name: "GuestVFS", dependencies: ["VirtioFSDriver", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
         .target(
             name: "KernelMount",
             dependencies: ["VirtioFSDriver", "CFuse3", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging],
@@ -104,6 +108,12 @@ let package = Package(
             dependencies: [
                 "VirtioTestSupport", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue",
                 "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GuestVFSTests",
+            dependencies: [
+                "VirtioTestSupport", "GuestVFS", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio",
+                "FUSEWire", "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
         .testTarget(
             name: "HostileTests",
