@@ -29,6 +29,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
     private let connection: KernelConnection
     private let logger: Logger
     private let largestRequest: Int
+    private let admission: Admission?
     private var readers: [OSThread] = []
     /// Readers that wait for the kernel. The last one never lends itself to the device, so that an INTERRUPT or FORGET
     /// is always received.
@@ -52,6 +53,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         self.path = path
         self.logger = logger
         largestRequest = 1 << 20
+        admission = Admission(options: options, owner: ProcessIdentity.uid)
         idleReaders = Atomic(0)
         runningReaders = ParkingWord(UInt32(readerCount))
         do throws(Errno) {
@@ -132,8 +134,17 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         guard opcode != Opcode.initialize.rawValue else {
             return openSession(Array(head) + Array(rest.prefix(max(0, length - head.count))), length)
         }
+        if let admission {
+            let uid = head.loadUnaligned(fromByteOffset: 24, as: UInt32.self)
+            guard admission.admits(opcode, uid: uid) else { return refuse(head) }
+        }
         let present = UnsafeRawBufferPointer(rebasing: head[..<min(length, head.count)])
         lane.send(head: present, length: length, lending: lending)
+    }
+
+    private func refuse(_ head: UnsafeRawBufferPointer) {
+        let id = RequestID(rawValue: head.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        connection.answer(id, error: .permissionDenied, payload: UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
     /// INIT: what can't cross a virtqueue is taken out of the kernel's offer, and what this path can't carry out of the

@@ -29,7 +29,8 @@ enum LibfuseLog {
     static func takeMessage() -> String? {
         kept.lock.withLock {
             defer { kept.text = "" }
-            return kept.text.split(separator: "\n").first.map(String.init)
+            guard let message = kept.text.split(separator: "\n").first else { return nil }
+            return String(message.hasPrefix("fuse: ") ? message.dropFirst(6) : message)
         }
     }
 }

@@ -12,10 +12,12 @@ import SystemPackage
 /// (opcodes 50 to 52, kill flags), allocate for each request, and take a lock.
 final class LibfuseSession: @unchecked Sendable {
     private let session: OpaquePointer
+    private let options: [String]
     private var isMounted = false
 
     /// - Parameter options: as they follow `-o`.
     init(options: [String]) throws(MountError) {
+        self.options = options
         LibfuseLog.install()
         var words = ["virtiofs"]
         for option in options { words += ["-o", option] }
@@ -40,15 +42,26 @@ final class LibfuseSession: @unchecked Sendable {
 
     /// Mounts; a descriptor of /dev/fuse for the new connection, apart from libfuse's own.
     func mount(at mountPoint: String) throws(MountError) -> OwnedDescriptor {
-        guard fuse_session_mount(session, mountPoint) == 0 else {
-            throw MountError(LibfuseLog.takeMessage() ?? "can't mount on \(mountPoint)")
-        }
+        var status: Int32 = -1
+        let said = CapturedErrors.during { status = fuse_session_mount(session, mountPoint) }
+        guard status == 0 else { throw MountError(whyNot(said, mountPoint)) }
         isMounted = true
+        _ = write(STDERR_FILENO, said, said.utf8.count)
         do throws(Errno) {
             return try FileDescriptor(rawValue: fuse_session_fd(session)).duplicateClosingOnExec()
         } catch {
             throw MountError("can't use /dev/fuse", error)
         }
+    }
+
+    /// - Parameter said: what fusermount3 has complained of; it knows better than libfuse, which only sees it fail.
+    private func whyNot(_ said: String, _ mountPoint: String) -> String {
+        let message = LibfuseLog.takeMessage() ?? "there is no reason given"
+        if let line = said.split(separator: "\n").first {
+            let advice = line.contains("failed to exec") ? " (install the package fuse3)" : ""
+            return "can't mount on \(mountPoint): \(line)\(advice)"
+        }
+        return "the kernel refuses to mount on \(mountPoint) with '\(options.joined(separator: ","))': \(message)"
     }
 
     /// Unmounts, lazily if the mount is in use. Does nothing when it was unmounted from outside.

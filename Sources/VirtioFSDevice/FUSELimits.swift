@@ -9,6 +9,8 @@ public struct FUSELimits: Sendable {
     public var oldestMinor: UInt32 = 27
     /// Bytes of data in a WRITE.
     public var maxWrite: UInt32 = 1 << 20
+    /// Bytes that the client may read ahead; it has a limit of its own, too.
+    public var maxReadahead: UInt32 = .max
     /// Pages of data in any request.
     public var maxPages: UInt16 = 256
     /// Requests that the client's kernel may have in the background at once, readahead and direct I/O among them.
@@ -22,7 +24,7 @@ public struct FUSELimits: Sendable {
         var answer = fuse_init_out()
         answer.major = UInt32(FUSE_KERNEL_VERSION)
         answer.minor = min(offer.minor, minor)
-        answer.max_readahead = offer.max_readahead
+        answer.max_readahead = min(offer.max_readahead, maxReadahead)
         answer.flags = flags.words.flags
         answer.flags2 = flags.words.flags2
         answer.max_background = maxBackground

@@ -7,14 +7,14 @@ enum Background {
     /// The descriptor on which the one in the background reports.
     private static let readyDescriptor: Int32 = 3
 
-    static func run(place: MountPlace) throws {
+    static func run(isQuiet: Bool) throws {
         var ends: [Int32] = [0, 0]
         guard pipe2(&ends, O_CLOEXEC) == 0 else { throw Failure("can't make a pipe") }
         let child = try spawn(readyEnd: ends[1])
         close(ends[1])
         let report = readAll(ends[0])
         guard report.isEmpty else {
-            print(report, terminator: "")
+            if !isQuiet { print(report, terminator: "") }
             return
         }
         var status: Int32 = 0
@@ -25,8 +25,8 @@ enum Background {
     }
 
     private static func spawn(readyEnd: Int32) throws -> pid_t {
-        let given = Array(CommandLine.arguments.dropFirst())
-        let words = [CommandLine.arguments[0]] + given + ["--ready-fd", String(readyDescriptor)]
+        let given = try CommandCall(CommandLine.arguments).arguments
+        let words = ["virtiofs"] + given + ["--ready-fd", String(readyDescriptor)]
         var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { pointers.forEach { free($0) } }
         var actions = posix_spawn_file_actions_t()
@@ -53,6 +53,21 @@ enum Background {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// In the one in the background: nothing is read or printed, and no program that is started from here, such as the
+    /// fusermount3 that stays for `auto_unmount`, keeps the caller waiting for the end of a report.
+    static func begin(readyFd: Int32) {
+        _ = fcntl(readyFd, F_SETFD, FD_CLOEXEC)
+        replace([STDIN_FILENO, STDOUT_FILENO])
+        // It was started as /proc/self/exe, which is nobody's name for it.
+        pthread_setname_np(pthread_self(), "virtiofs")
+    }
+
+    private static func replace(_ standard: [Int32]) {
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        for descriptor in standard { dup2(null, descriptor) }
+        close(null)
+    }
+
     /// Says that the mount is up: to who waits for it, or to the terminal.
     static func announce(_ text: String, _ place: MountPlace, _ readyFd: Int32?) {
         let line = "\(text); to unmount: fusermount3 -u \(place.mountPoint)\n"
@@ -64,8 +79,6 @@ enum Background {
         chdir("/")
         _ = line.withCString { write(readyFd, $0, strlen($0)) }
         close(readyFd)
-        let null = open("/dev/null", O_RDWR)
-        for standard in 0..<Int32(3) { dup2(null, standard) }
-        if null > 2 { close(null) }
+        replace([STDERR_FILENO])
     }
 }

@@ -17,6 +17,10 @@ struct MountCommand: ParsableCommand {
             Every request of this machine's kernel goes through a virtqueue to a device thread, which serves it from \
             SHARE. The command returns when the mount is up and goes on in the background; 'fusermount3 -u MOUNTPOINT' \
             ends it.
+
+            Each option of this command can stand behind -o, too ('-o cache=never,queues=2'), and so in /etc/fstab. With \
+            a link to this command in /usr/local/bin, 'mount -t fuse.virtiofs -o share=SHARE TAG MOUNTPOINT' does the \
+            same.
             """)
 
     @Argument(help: "The folder to share.")
@@ -34,6 +38,16 @@ struct MountCommand: ParsableCommand {
     var verbose: Int
     @Option(help: "What the kernel may keep: never, metadata, auto (for a second) or always.")
     var cache = CacheMode.auto
+    @Flag(help: "Let the kernel collect writes.")
+    var writeback = false
+    @Flag(help: "Refuse every change in the device.")
+    var readonly = false
+    @Option(help: "Seconds for which the kernel may keep attributes, in place of the cache mode's.")
+    var attrTimeout: Seconds?
+    @Option(help: "Seconds for which a name means the same file, in place of the cache mode's.")
+    var entryTimeout: Seconds?
+    @Option(help: "Seconds for which a name that was not found is taken not to exist.")
+    var negativeTimeout = Seconds(.zero)
     @Option(help: "Request queues.")
     var queues: Int?
     @Option(help: "Descriptors of a queue, a power of two from 4 to 1024.")
@@ -46,13 +60,23 @@ struct MountCommand: ParsableCommand {
     var pollUs = 50
     @Option(help: "Who serves a queue whose device thread sleeps: adaptive (the thread that kicks) or worker.")
     var kick = ServiceOptions.KickPolicy.adaptive
+    @OptionGroup(visibility: .hidden)
+    var limits: LimitOptions
     @Flag(help: .hidden)
     var withoutRings = false
+    /// The tag that the driver is to find, if not the one that this command gives its device.
+    @Option(help: .hidden)
+    var source: String?
+    /// To go no further than mount(8)'s `--fake`.
+    @Flag(help: .hidden)
+    var fake = false
+    @Flag(help: .hidden)
+    var quiet = false
     @Option(help: .hidden)
     var readyFd: Int32?
 
     func validate() throws {
-        guard DeviceSettings.isValid(tag: tag) else {
+        for tag in [tag, source ?? tag] where !DeviceSettings.isValid(tag: tag) {
             throw ValidationError("the tag '\(tag)' is not 1 to 36 bytes long")
         }
         guard (1...64).contains(queues ?? 1) else { throw ValidationError("--queues takes 1 to 64") }
@@ -64,22 +88,36 @@ struct MountCommand: ParsableCommand {
     }
 
     func run() throws {
+        let mountOptions = try MountOptions(options)
+        guard !mountOptions.isRemount else {
+            return try Remount(mountPoint: mountpoint, source: nil, options: mountOptions).run()
+        }
         let place = try MountPlace(share: share, mountPoint: mountpoint)
-        if !foreground && readyFd == nil { return try Background.run(place: place) }
+        guard !fake else { return }
+        if !foreground && readyFd == nil { return try Background.run(isQuiet: quiet) }
+        if let readyFd { Background.begin(readyFd: readyFd) }
         LoggingSetup.start(verbosity: verbose)
         ResourceLimits.raiseOpenFiles()
         let stop = try StopSignals()
         let files = try makeFiles(place)
         if withoutRings {
-            try serve(DirectPath(session: FUSESession(files: files)), place, stop)
+            let path = DirectPath(session: FUSESession(files: files, limits: limits.limits))
+            try serve(path, place, mountOptions.completed(tag: tag), stop)
         } else {
-            try serve(DriverPath(try makeDriver(makeDevice(files))), place, stop)
+            let driver = try makeDriver(makeDevice(files))
+            try serve(DriverPath(driver), place, mountOptions.completed(tag: driver.tag), stop)
         }
     }
 
     private func makeFiles(_ place: MountPlace) throws -> HostDirectory {
         var options = HostDirectoryOptions()
         options.cache = cache
+        options.writeback = writeback
+        options.readOnly = readonly
+        options.attributeTimeout = attrTimeout?.duration
+        options.entryTimeout = entryTimeout?.duration
+        options.negativeTimeout = negativeTimeout.duration
+        options.locks = !limits.noRemoteLock
         do {
             return try HostDirectory(path: FilePath(place.share), options: options)
         } catch {
@@ -91,6 +129,7 @@ struct MountCommand: ParsableCommand {
 
     private func makeDevice(_ files: HostDirectory) -> VirtioFSDevice<HostDirectory> {
         var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(requestQueueCount))!
+        settings.limits = limits.limits
         settings.service.kick = kick
         settings.service.pollNanoseconds = UInt64(pollUs) * 1000
         return VirtioFSDevice(files: files, settings: settings)
@@ -98,24 +137,28 @@ struct MountCommand: ParsableCommand {
 
     private func makeDriver(_ device: VirtioFSDevice<HostDirectory>) throws -> VirtioFSDriver {
         var options = DriverOptions()
-        options.tag = tag
+        options.tag = source ?? tag
         options.requestQueueCount = requestQueueCount
         options.queueSize = UInt16(queueSize)
         options.usesPackedRings = ring == .packed
-        do {
+        do throws(DriverError) {
             return try VirtioFSDriver(transport: InProcessTransport(device: device), options: options)
         } catch {
+            if case .tag(let found) = error {
+                throw Failure("the device's tag is '\(found)', not '\(source ?? tag)': mount it by its own")
+            }
             throw Failure("the driver can't bring up the device: \(error)")
         }
     }
 
     /// Mounts, says so, and serves until a signal or an unmount.
-    private func serve<Path: RequestPath>(_ path: Path, _ place: MountPlace, _ stop: consuming StopSignals) throws {
+    private func serve<Path: RequestPath>(
+        _ path: Path, _ place: MountPlace, _ words: [String], _ stop: consuming StopSignals
+    ) throws {
         let mount: KernelMount<Path>
         do {
             mount = try KernelMount(
-                path: path, mountPoint: place.mountPoint, options: MountOptions(options, tag: tag).words,
-                readerCount: threads)
+                path: path, mountPoint: place.mountPoint, options: words, readerCount: threads)
         } catch {
             throw Failure("\(error)")
         }
@@ -123,7 +166,8 @@ struct MountCommand: ParsableCommand {
             mount.end()
             throw Failure("the kernel did not open the session on \(place.mountPoint)")
         }
-        Background.announce("\(tag): \(place.share) is mounted on \(place.mountPoint)", place, readyFd)
+        let text = "\(tag): \(place.share) is mounted on \(place.mountPoint)"
+        Background.announce(text, place, readyFd)
         stop.wait(orEndOf: mount.endDescriptor)
         mount.end()
     }

@@ -1,24 +1,52 @@
+import CKernel
 import Syscalls
 
-/// The options of `-o`, made ready for libfuse.
+/// The options of `-o`, made ready for libfuse and for mount(2).
 struct MountOptions {
-    /// As they follow `-o`, one each.
-    let words: [String]
+    /// As they follow `-o` of libfuse, one each.
+    private(set) var words: [String] = []
+    /// Flags of mount(2). A mount has no set-user-ID programs and no devices, unless it was asked for them.
+    private(set) var flags = UInt(MS_NOSUID | MS_NODEV)
+    /// Whether a mount that is there is to be changed.
+    let isRemount: Bool
 
-    /// Options that libfuse 3.14 refuses and that mean nothing here: access times are the share's own.
-    private static let ignored: Set<String> = ["relatime", "norelatime", "strictatime", "nostrictatime", "lazytime"]
-
-    init(_ given: [String], tag: String) {
-        let given = given.flatMap { $0.split(separator: ",").map(String.init) }
-        var words = given.filter { !Self.ignored.contains($0) }
-        if !words.contains(where: { $0.hasPrefix("fsname=") }) {
-            // A comma would end the option, a backslash escapes.
-            words.append("fsname=" + tag.flatMap { "\\,".contains($0) ? ["\\", $0] : [$0] })
+    /// - Parameter given: lists, with the settings of the command taken out (``CommandCall``).
+    init(_ given: [String]) throws {
+        let options = given.flatMap { MountOption.list($0) }
+        isRemount = options.contains { $0.meaning == .remount }
+        for option in options { try add(option) }
+        guard !has("allow_root") || !has("allow_other") else {
+            throw Failure("allow_root and allow_other exclude each other: choose one")
         }
-        if !words.contains(where: { $0.hasPrefix("subtype=") }) { words.append("subtype=virtiofs") }
+    }
+
+    private mutating func add(_ option: MountOption) throws {
+        switch option.meaning {
+        case .flag(let bits, let isSet):
+            flags = isSet ? flags | bits : flags & ~bits
+            words.append(option.text)
+        case .handedOn: words.append(option.escaped)
+        case .ignored, .remount, .setting: break
+        case .share: throw Failure("'\(option.text)': the share is named before the mount point here")
+        // On a remount, mount(8) repeats what the kernel says of the mount.
+        case .refused(let reason): if !isRemount { throw Failure("mount option '\(option.name)' \(reason)") }
+        case .unknown:
+            throw Failure("there is no mount option '\(option.text)' ('virtiofs mount --help' tells of them)")
+        }
+    }
+
+    private func has(_ name: String) -> Bool { words.contains { MountOption($0).name == name } }
+
+    /// With what every mount of a device has.
+    ///
+    /// - Parameter tag: the device's.
+    func completed(tag: String) -> [String] {
+        var words = words
+        if !has("fsname") { words.append(MountOption("fsname", tag).escaped) }
+        if !has("subtype") { words.append("subtype=virtiofs") }
         // Permissions are the driver's business, as on Linux: the kernel checks them against the modes it sees.
         words.append("default_permissions")
-        if ProcessIdentity.uid == 0 && !words.contains("allow_root") { words.append("allow_other") }
-        self.words = words
+        if ProcessIdentity.uid == 0, !has("allow_root"), !has("allow_other") { words.append("allow_other") }
+        return words
     }
 }

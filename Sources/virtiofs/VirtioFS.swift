@@ -8,12 +8,16 @@ struct VirtioFS: ParsableCommand {
         commandName: "virtiofs",
         abstract: "A virtio-fs driver and device in one process: mount a folder through virtqueues.",
         version: "0.1.0",
-        subcommands: [MountCommand.self, ServeCommand.self])
+        subcommands: [MountCommand.self, RemountCommand.self, ServeCommand.self])
 
-    /// Every failure is one line on standard error: exit status 64 for a wrong call, 1 for everything else.
+    /// Every failure is one line on standard error: exit status 64 for a wrong call, 1 for everything else, and
+    /// for all that mount(8) asks for.
     static func main() {
+        var isMountHelper = false
         do {
-            var command = try parseAsRoot()
+            let call = try CommandCall(CommandLine.arguments)
+            isMountHelper = call.isMountHelper
+            var command = try parseAsRoot(call.arguments)
             try command.run()
         } catch let failure as Failure {
             fail(failure.description, status: EXIT_FAILURE)
@@ -21,7 +25,7 @@ struct VirtioFS: ParsableCommand {
             let code = exitCode(for: error)
             guard code != .success && !(error is ExitCode) else { exit(withError: error) }
             let text = message(for: error).split(separator: "\n").first.map(String.init) ?? "wrong usage"
-            fail("\(text) (see 'virtiofs --help')", status: code.rawValue)
+            fail("\(text) (see 'virtiofs --help')", status: isMountHelper ? EXIT_FAILURE : code.rawValue)
         }
     }
 

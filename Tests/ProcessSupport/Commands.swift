@@ -11,6 +11,8 @@ public let commandPath: String = {
 /// A program that a test needs is not installed, or has failed.
 public struct CommandError: Error, CustomStringConvertible {
     public let description: String
+
+    public init(description: String) { self.description = description }
 }
 
 /// Runs a program, found on the path, to its end.

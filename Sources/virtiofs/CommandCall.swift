@@ -1,0 +1,61 @@
+import ArgumentParser
+
+/// How the command was called: as `virtiofs SUBCOMMAND …`, or as mount(8) calls the program of a file system's type.
+///
+/// For the type `fuse.virtiofs`, mount(8) starts `/sbin/mount.fuse.virtiofs SOURCE MOUNTPOINT [-sfnv] [-o OPTIONS]` if
+/// that is there, and mount.fuse3(8) if not, which starts `virtiofs SOURCE MOUNTPOINT -o OPTIONS`. SOURCE is the tag of a
+/// device; which folder the device serves is said by `-o share=DIR`.
+struct CommandCall: Equatable {
+    /// What the parser of subcommands is to see.
+    let arguments: [String]
+    /// Whether mount(8) called. For it, a mistake is a mount that failed.
+    let isMountHelper: Bool
+
+    /// - Parameter words: all of the command line, the program's name first.
+    init(_ words: [String]) throws {
+        let name = words.first?.split(separator: "/").last ?? ""
+        let rest = Array(words.dropFirst())
+        isMountHelper = name.hasPrefix("mount.") || Self.namesSourceAndPlace(rest)
+        if isMountHelper {
+            arguments = try MountHelperCall(rest, isDirect: name.hasPrefix("mount.")).arguments
+        } else {
+            arguments = rest.first == "mount" ? Self.withSettingsOutside(rest) : rest
+        }
+    }
+
+    private static func namesSourceAndPlace(_ words: [String]) -> Bool {
+        guard words.count > 1, !words[0].hasPrefix("-"), !words[1].hasPrefix("-") else { return false }
+        let subcommands = VirtioFS.configuration.subcommands.map { $0._commandName }
+        return !(subcommands + ["help"]).contains(words[0])
+    }
+
+    /// Options of the command that stand in a list of `-o`, as options of their own.
+    private static func withSettingsOutside(_ words: [String]) -> [String] {
+        var result: [String] = []
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            guard word == "-o", let list = rest.popFirst() else {
+                result.append(word)
+                continue
+            }
+            result += MountOption.arguments(MountOption.list(list))
+        }
+        return result
+    }
+}
+
+extension MountOption {
+    /// A list as arguments of `virtiofs mount`: its settings, and the rest behind one `-o`.
+    static func arguments(_ options: [MountOption]) -> [String] {
+        var settings: [String] = []
+        var others: [String] = []
+        for option in options {
+            if case .setting(let name) = option.meaning {
+                settings.append(option.bareValue.map { "--\(name)=\($0)" } ?? "--\(name)")
+            } else {
+                others.append(option.escaped)
+            }
+        }
+        return settings + (others.isEmpty ? [] : ["-o", others.joined(separator: ",")])
+    }
+}
