@@ -146,7 +146,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "GuestTests",
-            dependencies: ["ServeSupport", "VirtioTestSupport", "CKernel", "virtiofs", systemPackage],
+            dependencies: [
+                "ServeSupport", "ProcessSupport", "VirtioTestSupport", "Syscalls", "virtiofs", systemPackage,
+            ],
             exclude: ["Guest"], swiftSettings: strict),
         .testTarget(name: "virtiofsTests", dependencies: ["virtiofs", "ProcessSupport"], swiftSettings: strict),
     ]

@@ -1,12 +1,15 @@
-import CKernel
 import Foundation
+import ProcessSupport
 import ServeSupport
+import Syscalls
 import SystemPackage
 import Testing
 import VirtioTestSupport
 
 /// A virtual machine with Linux's own virtiofs driver in it, in front of a `virtiofs serve`: QEMU in software emulation,
 /// so that it runs everywhere, with nothing but a kernel, busybox and a script.
+///
+/// It doesn't outlive the test: QEMU is killed when the thread that started it ends, however it ends.
 final class Guest {
     struct Outcome {
         /// The script's exit status; nothing where the guest did not get that far.
@@ -16,91 +19,63 @@ final class Guest {
         var console: String
     }
 
+    private let machine: GuestMachine
     private let place = TemporaryFolder()
     private let pid: pid_t
     private var hasEnded = false
 
     /// Boots; returns at once.
-    init(_ serve: ServeProcess, packed: Bool = false, mountOptions: String = "", script: String) throws {
-        let kernel = try #require(Self.kernel)
+    init(_ serve: ServeProcess, _ machine: GuestMachine = GuestMachine(), script: String = "") throws {
+        self.machine = machine
+        let kernel = try #require(machine.kernel, "there is no such kernel for guests")
         let initramfs = place.path.appending("initramfs").string
         try place.add("script", Array(script.utf8))
-        let maker = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Guest/make-initramfs")
-        let version = String(kernel.dropFirst("/boot/vmlinuz-".count))
-        setenv("MOUNT_OPTIONS", mountOptions, 1)
-        let builder = try Self.spawn(
-            [maker.path, version, place.path.appending("script").string, initramfs],
-            console: place.path.appending("make.log").string)
-        var status: Int32 = 0
-        waitpid(builder, &status, 0)
-        try #require(status == 0, "the initramfs can't be made")
-        pid = try Self.spawn(
-            Self.machine(serve, kernel: kernel, initramfs: initramfs, packed: packed),
-            console: place.path.appending("console").string)
+        let maker = try Child(
+            Self.resource("make-initramfs"), [initramfs, place.path.appending("script").string] + machine.files,
+            environment: Self.settings(machine, kernel: kernel)
+        ).outcome()
+        try #require(maker.status == 0, "\(maker.errors)")
+        let console = OwnedDescriptor(
+            owning: try FileDescriptor.open(
+                place.path.appending("console"), .writeOnly, options: [.create, .closeOnExec],
+                permissions: .ownerReadWrite))
+        let command = machine.command(kernel: kernel, initramfs: initramfs, socketPath: serve.socketPath)
+        pid = try spawn(
+            [find("setpriv"), "--pdeathsig", "KILL", find("qemu-system-x86_64")] + command,
+            output: console.descriptor, errors: console.descriptor)
     }
 
     deinit { kill() }
 
-    /// Whether this machine has what a guest needs.
-    static var isAvailable: Bool {
-        let tools = ["/usr/bin/qemu-system-x86_64", "/usr/bin/cpio", "/sbin/modprobe"]
-        return kernel != nil && tools.allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
-            && ["/bin/busybox", "/usr/bin/busybox"].contains { FileManager.default.isExecutableFile(atPath: $0) }
-    }
-
-    /// The newest of Debian's cloud kernels.
-    private static var kernel: String? {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/boot")) ?? []
-        return names.filter { $0.hasPrefix("vmlinuz-") && $0.hasSuffix("-cloud-amd64") }
-            .max { $0.compare($1, options: .numeric) == .orderedAscending }.map { "/boot/" + $0 }
-    }
-
-    /// 16-byte compare and exchange is off, as QEMU 7.2 emulates it wrongly and newer kernels trip over it.
-    private static func machine(
-        _ serve: ServeProcess, kernel: String, initramfs: String, packed: Bool
-    ) -> [String] {
+    private static func settings(_ machine: GuestMachine, kernel: GuestKernel) -> [String: String] {
         [
-            "/usr/bin/qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "256",
-            "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio",
-            "-object", "memory-backend-memfd,id=mem,size=256M,share=on", "-numa", "node,memdev=mem",
-            "-chardev", "socket,id=fs,path=\(serve.socketPath)",
-            "-device", "vhost-user-fs-pci,chardev=fs,tag=myfs,queue-size=128,packed=\(packed ? "on" : "off")",
-            "-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 panic=-1 loglevel=4",
+            "KERNEL_ROOT": kernel.root, "KERNEL_VERSION": kernel.version, "START": machine.start.rawValue,
+            "MOUNT_OPTIONS": machine.mountOptions, "LIMIT": "\(machine.limit)",
         ]
     }
 
-    private static func spawn(_ arguments: [String], console: String) throws -> pid_t {
-        var pointers = arguments.map { strdup($0) } + [nil]
-        defer { pointers.forEach { free($0) } }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, console, O_WRONLY | O_CREAT, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-        var child: pid_t = 0
-        let error = posix_spawn(&child, arguments[0], &actions, nil, &pointers, ck_environ())
-        try #require(error == 0, "can't start \(arguments[0])")
-        return child
+    /// A file of the folder Guest/ beside this one.
+    static func resource(_ name: String) -> String {
+        FilePath(#filePath).removingLastComponent().appending("Guest").appending(name).string
     }
 
     /// What the guest has said so far.
     var console: String {
-        let url = URL(fileURLWithPath: place.path.appending("console").string)
-        let bytes = (try? Data(contentsOf: url)) ?? Data()
+        let bytes = (try? Data(contentsOf: URL(fileURLWithPath: place.path.appending("console").string))) ?? Data()
         return String(decoding: bytes, as: UTF8.self).replacingOccurrences(of: "\r", with: "")
     }
 
     /// Waits until the guest says `text` at the start of a line; whether it does.
-    func says(_ text: String, seconds: Double = 60) -> Bool {
-        ServeProcess.wait(seconds: seconds, pause: 50_000) { console.contains("\n\(text)") }
+    func says(_ text: String) -> Bool {
+        ServeProcess.wait(seconds: Double(machine.limit), pause: 50_000) {
+            console.contains("\n\(text)") || reap()
+        } && console.contains("\n\(text)")
     }
 
     /// Waits until the guest has switched itself off.
-    func finish(seconds: Double = 60) -> Outcome {
-        let ended = ServeProcess.wait(seconds: seconds, pause: 20_000) { waitpid(pid, nil, WNOHANG) == pid }
-        if ended { hasEnded = true } else { kill() }
+    func finish() -> Outcome {
+        // A guest that hangs so much that it can't even end itself is given a little longer than it gives itself.
+        if !ServeProcess.wait(seconds: Double(machine.limit) + 20, pause: 20_000, until: reap) { kill() }
         let text = console
         let bits = Array(Self.word(after: "guest: features ", in: text) ?? "")
         return Outcome(
@@ -108,8 +83,15 @@ final class Guest {
             accepted: { bits.indices.contains($0) && bits[$0] == "1" }, console: text)
     }
 
-    private static func word(after mark: String, in text: String) -> Substring? {
-        text.range(of: mark).map { text[$0.upperBound...].prefix { !$0.isWhitespace } }
+    /// The last word that the guest said behind a mark.
+    static func word(after mark: String, in text: String) -> Substring? {
+        text.ranges(of: mark).last.map { text[$0.upperBound...].prefix { !$0.isWhitespace } }
+    }
+
+    /// Whether it has ended.
+    private func reap() -> Bool {
+        if !hasEnded, waitpid(pid, nil, WNOHANG) == pid { hasEnded = true }
+        return hasEnded
     }
 
     /// Pulls the plug.

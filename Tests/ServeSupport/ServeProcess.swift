@@ -5,10 +5,10 @@ import Syscalls
 import SystemPackage
 public import VirtioTestSupport
 
-/// `virtiofs serve` in a process of its own, over a folder of its own, until it is ended. Its descriptors are nobody
+/// `virtiofs serve` in a process of its own, over a folder of the test's, until it is ended. Its descriptors are nobody
 /// else's, so they can be counted.
 public final class ServeProcess: @unchecked Sendable {
-    public let folder = TemporaryFolder()
+    public let folder: TemporaryFolder
     public let socketPath: String
     private let place = TemporaryFolder()
     private let pid: pid_t
@@ -17,8 +17,19 @@ public final class ServeProcess: @unchecked Sendable {
 
     /// - Parameters:
     ///   - path: where the socket is to be, if not at a place of the process's own.
+    ///   - folder: the share.
     ///   - options: beside the share and the socket's path.
-    public init(at path: String? = nil, _ options: String...) throws {
+    public convenience init(
+        at path: String? = nil, over folder: TemporaryFolder = TemporaryFolder(), _ options: String...
+    ) throws {
+        try self.init(at: path, over: folder, options: options)
+    }
+
+    /// The same, with the options in one list.
+    public init(
+        at path: String? = nil, over folder: TemporaryFolder = TemporaryFolder(), options: [String]
+    ) throws {
+        self.folder = folder
         socketPath = path ?? place.path.appending("socket").string
         let arguments = ["serve", folder.path.string, "--socket-path", socketPath] + options
         pid = try Self.start(arguments, in: place.path)
@@ -73,6 +84,38 @@ public final class ServeProcess: @unchecked Sendable {
     public var threadCount: Int {
         let folder = "/proc/\(pid)/task"
         return (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
+    }
+
+    /// Its mappings of memory that it was sent: a guest's.
+    public var guestMappingCount: Int {
+        Self.text("/proc/\(pid)/maps").split(separator: "\n").count { $0.contains("/memfd:") }
+    }
+
+    /// How long the threads of a name have run so far, in nanoseconds (schedstat, proc(5)).
+    public func runTime(ofThreads name: String) -> UInt64 {
+        let folder = "/proc/\(pid)/task"
+        let threads = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+            .filter { Self.text("\(folder)/\($0)/comm") == name + "\n" }
+        return threads.reduce(0) { sum, thread in
+            sum + (Self.text("\(folder)/\(thread)/schedstat").split(separator: " ").first.flatMap { UInt64($0) } ?? 0)
+        }
+    }
+
+    /// What it holds for its front end, or for nobody.
+    public struct Holdings: Equatable, Sendable {
+        public var descriptors: Int
+        public var threads: Int
+        public var guestMappings: Int
+    }
+
+    public var holdings: Holdings {
+        Holdings(descriptors: descriptorCount, threads: threadCount, guestMappings: guestMappingCount)
+    }
+
+    /// Waits until it holds as much as it did before; what it holds then.
+    public func holdings(settlingAt before: Holdings) -> Holdings {
+        _ = Self.wait(seconds: 10) { holdings == before }
+        return holdings
     }
 
     /// Waits until it has `count` descriptors again; how many it has then.

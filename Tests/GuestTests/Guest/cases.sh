@@ -1,0 +1,65 @@
+# What file system calls do in the current folder, a line or more a case: the same on every file system that is true to
+# POSIX. For busybox sh, as root; no times, inode numbers or sizes of folders, which may differ.
+case_of() {
+  said=$(eval "$2" 2>&1)
+  echo "$1: $said [$?]"
+}
+nobody() { su -s /bin/sh nobody -c "$1"; }
+facts() { stat -c '%n %F %a %u:%g %h %s' "$@"; }
+size() { stat -c '%s' "$1"; }
+umask 022
+
+case_of 'create' 'echo one > a && facts a && cat a'
+case_of 'append' 'echo two >> a && cat a | tr "\n" " "'
+case_of 'truncate to less' 'truncate -s 3 a && cat a'
+case_of 'truncate to more' 'truncate -s 10 a && od -c a | head -n 1'
+case_of 'exclusive creation' 'set -C; echo x > a'
+case_of 'hard link' 'ln a b && facts a b'
+case_of 'hard link over a file' 'ln a b'
+case_of 'hard link to a folder' 'mkdir d && ln d e'
+case_of 'removal of one name' 'rm a && facts b && [ ! -e a ]'
+case_of 'rename' 'mv b c && facts c && [ ! -e b ]'
+case_of 'rename over a file' 'echo three > t && mv -f t c && cat c && [ ! -e t ]'
+case_of 'rename into a folder' 'mv c d/c && cat d/c'
+case_of 'rename of a folder over a full one' 'mkdir -p f/d/g && mv d f'
+case_of 'rename of a folder into itself' 'mkdir h && mv h h/i'
+case_of 'rename within a folder that is renamed' 'mkdir -p j/k && echo x > j/k/l && mv j m && mv m/k/l m/k/n && cat m/k/n'
+case_of 'folder' 'mkdir o && facts o | cut -d " " -f 1-5'
+case_of 'count of links of a folder' 'mkdir o/1 o/2 && stat -c %h o && rmdir o/1 && stat -c %h o'
+case_of 'removal of a full folder' 'rmdir o'
+case_of 'removal of a folder as a file' 'unlink o'
+case_of 'removal of a file as a folder' 'touch p && rmdir p'
+case_of 'folder over a file' 'mkdir p'
+case_of 'parent of a moved folder' 'mkdir -p q/r s && mv q/r s && cd s/r && cd -P .. && basename "$PWD"'
+case_of 'symbolic link' 'ln -s d/c link && readlink link && cat link && stat -c "%F %s" link'
+case_of 'dangling link' 'ln -s nowhere dangling && cat dangling'
+case_of 'link that loops' 'ln -s loop loop && cat loop'
+case_of 'absolute link' 'ln -s /proc/version absolute && readlink absolute'
+case_of 'FIFO' 'mkfifo fifo && stat -c "%F %a" fifo && (echo through > fifo & cat fifo)'
+case_of 'device node' 'mknod null c 1 3 && stat -c "%F %t:%T" null && cat null && echo x > null'
+case_of 'mode' 'chmod 640 p && facts p && chmod 4755 p && facts p'
+case_of 'umask' '(umask 077; echo x > u; mkdir v); stat -c "%n %a" u v'
+case_of 'owner' 'chown 12:34 p && facts p'
+case_of 'set-user-ID bit after a change of owner' 'chmod 6755 p && chown 1:1 p && stat -c %a p'
+case_of 'set-group-ID folder' 'mkdir w && chown 0:77 w && chmod 2775 w && mkdir w/x && echo y > w/y && stat -c "%n %a %g" w/x w/y'
+case_of 'times' 'touch -d "2001-02-03 04:05:06" p && stat -c %Y p'
+case_of 'time of modification' 'touch -d "2001-02-03 04:05:06" p && echo x > p && [ "$(stat -c %Y p)" -gt 1000000000 ]'
+case_of 'hole' 'dd if=/dev/zero of=z bs=1 count=1 seek=1000000 2>/dev/null && size z && [ "$(stat -c %b z)" -lt 100 ]'
+case_of 'data behind a hole' 'printf end | dd of=z bs=1 seek=500000 conv=notrunc 2>/dev/null && dd if=z bs=1 skip=499998 count=6 2>/dev/null | od -c | head -n 1'
+case_of 'file that is removed while it is open' 'echo kept > A; exec 3<A; rm A; cat <&3; exec 3<&-; [ ! -e A ]'
+case_of 'folder that is removed while it is open' 'mkdir B; (cd B && rmdir ../B && ls && touch C)'
+case_of 'two offsets' 'printf abcdef > D; exec 3<D 4<D; dd bs=1 count=2 <&3 2>/dev/null; dd bs=1 count=3 <&4 2>/dev/null; dd bs=1 count=2 <&3 2>/dev/null; exec 3<&- 4<&-'
+case_of 'appending by two' 'exec 3>>E 4>>E; echo 1 >&3; echo 2 >&4; echo 3 >&3; exec 3>&- 4>&-; tr "\n" " " < E'
+case_of 'name of 255 bytes' 'name=$(printf %255s | tr " " n); echo x > "$name" && cat "$name"'
+case_of 'name of 256 bytes' 'name=$(printf %256s | tr " " n); echo x > "$name" 2>&1'
+case_of 'name with a line break' 'echo x > "F
+G" && [ -e F*G ]'
+case_of 'name that is no UTF-8' 'echo x > "$(printf "H\377")" && cat "$(printf "H\377")"'
+case_of 'many names' 'mkdir I; i=0; while [ $i -lt 200 ]; do : > I/$i; i=$((i + 1)); done; ls I | wc -l; rm -r I; [ ! -e I ]'
+case_of 'permission of another user' 'echo secret > J; chmod 600 J; nobody "cat J"'
+case_of 'permission in a folder' 'mkdir K; chmod 755 K; nobody "touch K/x"'
+case_of 'owner of what another user makes' 'mkdir L; chmod 777 L; nobody "touch L/x"; stat -c "%u:%g" L/x'
+case_of 'sticky folder' 'mkdir M; chmod 1777 M; touch M/x; nobody "rm -f M/x"'
+case_of 'sync' 'echo x > N && sync N && sync -f N && sync -d N && cat N'
+case_of 'copy of 3,000,000 bytes' 'yes 0123456789 | head -c 3000000 > O && cp O P && cmp O P && md5sum < P'
+case_of 'all that is left' 'find . | wc -l'
