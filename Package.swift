@@ -126,7 +126,7 @@ let package = Package(
             name: "KernelMountTests",
             dependencies: [
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "VirtioTestSupport",
-                "ProcessSupport", "FUSEWire", systemPackage,
+                "ProcessSupport", "FUSEWire", "CKernel", systemPackage,
             ], swiftSettings: strict),
         .target(
             name: "ProcessSupport", dependencies: ["Syscalls", "CKernel", systemPackage], path: "Tests/ProcessSupport",

@@ -16,9 +16,23 @@ extension HostDirectory {
             try inode.checkIsRegular()
             let killing = flags & O_TRUNC != 0 && arguments.open_flags & UInt32(FUSE_OPEN_KILL_SUIDGID) != 0
             let file = try withoutFSETID(killing) { () throws(Errno) in
-                try descriptors.reopen(descriptor, flags: flags)
+                try reopen(descriptor, flags, wanted: arguments.flags)
             }
             return try register(file, of: node, flags)
+        }
+    }
+
+    /// Opens a file for reading, too, where the client collects writes. Who may only write gets what he asked for: then
+    /// whole pages can be written, and a file that is truncated.
+    private func reopen(
+        _ descriptor: FileDescriptor, _ flags: Int32, wanted: UInt32
+    ) throws(Errno) -> OwnedDescriptor {
+        do throws(Errno) {
+            return try descriptors.reopen(descriptor, flags: flags)
+        } catch {
+            let isWriteOnly = Int32(bitPattern: wanted) & O_ACCMODE == O_WRONLY && flags & O_ACCMODE == O_RDWR
+            guard error == .permissionDenied, isWriteOnly else { throw error }
+            return try descriptors.reopen(descriptor, flags: flags & ~O_ACCMODE | O_WRONLY)
         }
     }
 

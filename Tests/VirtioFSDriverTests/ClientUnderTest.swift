@@ -21,8 +21,10 @@ struct ClientUnderTest {
     let caller = Caller(uid: geteuid(), gid: getegid(), pid: UInt32(getpid()))
 
     /// - Parameter hook: comes before each operation of the device's.
-    private init(_ options: DriverOptions, hook: @escaping Files.Hook) async throws {
-        files = try HostDirectory(path: folder.path)
+    private init(
+        _ options: DriverOptions, serving: HostDirectoryOptions, hook: @escaping Files.Hook
+    ) async throws {
+        files = try HostDirectory(path: folder.path, options: serving)
         let settings = DeviceSettings(tag: "test", requestQueueCount: UInt32(options.requestQueueCount))!
         let device = VirtioFSDevice(files: HookedFileSystem(files, hook: hook), settings: settings)
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -33,10 +35,10 @@ struct ClientUnderTest {
     /// Runs `body` with a client; in the end both sides have to agree on how many lookups are held, and on none once all
     /// are given back.
     static func run(
-        _ options: DriverOptions = .init(), hook: @escaping Files.Hook = { _, _ in },
-        _ body: (ClientUnderTest) async throws -> Void
+        _ options: DriverOptions = .init(), serving: HostDirectoryOptions = .init(),
+        hook: @escaping Files.Hook = { _, _ in }, _ body: (ClientUnderTest) async throws -> Void
     ) async throws {
-        let test = try await ClientUnderTest(options, hook: hook)
+        let test = try await ClientUnderTest(options, serving: serving, hook: hook)
         do {
             try await body(test)
         } catch {

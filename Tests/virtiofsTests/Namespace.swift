@@ -9,6 +9,7 @@ import ProcessSupport
 func inNamespace(_ script: String) throws -> Outcome {
     let beginning = """
         set -eu
+        umask 022
         # Copies of other tests' mounts came along, and would keep those alive.
         findmnt -n -r -t fuse.virtiofs -o TARGET | while read -r place; do umount -l "$place"; done
         mount -t tmpfs -o mode=755 tmpfs /usr/local/bin

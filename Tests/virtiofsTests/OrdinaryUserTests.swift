@@ -69,6 +69,21 @@ struct OrdinaryUserTests {
         #expect(output == "content\nclosed\nclosed\ncontent\ndenied\nsecret\n")
     }
 
+    @Test("With --writeback, an ordinary user writes to a file that he may not read")
+    func writeOnly() throws {
+        let output = try succeedInNamespace(
+            """
+            touch share/file
+            chown nobody share/file
+            chmod 200 share/file
+            as_user virtiofs mount --writeback share m > /dev/null
+            as_user sh -c 'echo content > m/file'
+            cat share/file
+            as_user cat m/file 2>/dev/null || echo denied
+            """)
+        #expect(output == "content\ndenied\n")
+    }
+
     @Test("What an ordinary user may not do is said in one line, and nothing is mounted")
     func refusals() throws {
         let outcome = try inNamespace(

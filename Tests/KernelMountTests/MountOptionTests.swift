@@ -1,0 +1,72 @@
+import CKernel
+import FUSEWire
+import Glibc
+import HostDirectory
+import SystemPackage
+import Testing
+import VirtioFSDevice
+import VirtioTestSupport
+
+/// What mount options and limits change in the requests that the kernel sends.
+@Suite(.serialized)
+struct MountOptionTests {
+    private let share = TemporaryFolder()
+
+    /// Runs `body` with a buffer that direct I/O takes.
+    private func withPages(_ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) {
+        let pages = UnsafeMutableRawPointer.allocate(byteCount: count * 4096, alignment: 4096)
+        defer { pages.deallocate() }
+        memset(pages, 1, count * 4096)
+        body(pages)
+    }
+
+    @Test("max_read bounds READs, and the device's max_write WRITEs")
+    func sizes() throws {
+        var limits = FUSELimits()
+        limits.maxWrite = 8192
+        let mount = try MountUnderTest(share.path, limits: limits, options: ["max_read=4096"])
+        let file = open(mount.path("file"), O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0o600)
+        try #require(file >= 0)
+        defer { close(file) }
+        withPages(16) { pages in
+            #expect(pwrite(file, pages, 65_536, 0) == 65_536)
+            #expect(mount.counts[.write] == 8)
+            #expect(pread(file, pages, 65_536, 0) == 65_536)
+            #expect(mount.counts[.read] == 16)
+        }
+    }
+
+    @Test("With sync, each write(2) is followed by an FSYNC; without, it is not")
+    func synchronous() throws {
+        for (options, expected) in [([], 0), (["sync"], 3)] {
+            let mount = try MountUnderTest(share.path, options: options)
+            let file = open(mount.path("file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+            try #require(file >= 0)
+            for _ in 0..<3 { #expect(write(file, "x", 1) == 1) }
+            close(file)
+            #expect(mount.counts[.fsync] == expected)
+        }
+    }
+
+    @Test("Several mounts of one share in one process see each other's files and locks, and end one by one")
+    func severalMounts() throws {
+        let options = HostDirectoryOptions(cache: .never)
+        var mounts = try (0..<3).map { _ in try MountUnderTest(share.path, serving: options) }
+        let first = open(mounts[0].path("file"), O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        #expect(write(first, "one", 3) == 3)
+        #expect(flock(first, LOCK_EX | LOCK_NB) == 0)
+        let others = try (1..<3).map { index in
+            let file = open(mounts[index].path("file"), O_RDWR | O_CLOEXEC)
+            var bytes = [UInt8](repeating: 0, count: 8)
+            #expect(pread(file, &bytes, 8, 0) == 3 && bytes[..<3] == [0x6f, 0x6e, 0x65])
+            #expect(flock(file, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)
+            return try #require(file >= 0 ? file : nil)
+        }
+        close(first)
+        mounts.removeFirst()
+        #expect(flock(others[0], LOCK_EX | LOCK_NB) == 0)
+        #expect(flock(others[1], LOCK_EX | LOCK_NB) == -1)
+        #expect(try share.content("file") == Array("one".utf8))
+        for file in others { close(file) }
+    }
+}
