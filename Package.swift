@@ -63,6 +63,9 @@ let package = Package(
             name: "GuestVFS", dependencies: ["VirtioFSDriver", "FUSEWire", "Syscalls", "CKernel", systemPackage],
             swiftSettings: strict),
         .target(
+            name: "GuestShell",
+            dependencies: ["GuestVFS", "VirtioFSDriver", "Syscalls", "CKernel", systemPackage], swiftSettings: strict),
+        .target(
             name: "KernelMount",
             dependencies: ["VirtioFSDriver", "CFuse3", "FUSEWire", "Syscalls", "CKernel", systemPackage, logging],
             swiftSettings: strict),
@@ -80,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "virtiofs",
             dependencies: [
-                "VhostUser",
+                "VhostUser", "GuestShell", "GuestVFS",
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -115,6 +118,7 @@ let package = Package(
                 "VirtioTestSupport", "GuestVFS", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio",
                 "FUSEWire", "Syscalls", "CKernel", systemPackage, logging,
             ], swiftSettings: strict),
+        .testTarget(name: "GuestShellTests", dependencies: ["GuestShell"], swiftSettings: strict),
         .testTarget(
             name: "HostileTests",
             dependencies: [
@@ -150,6 +154,9 @@ let package = Package(
                 "ServeSupport", "ProcessSupport", "VirtioTestSupport", "Syscalls", "virtiofs", systemPackage,
             ],
             exclude: ["Guest"], swiftSettings: strict),
-        .testTarget(name: "virtiofsTests", dependencies: ["virtiofs", "ProcessSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "virtiofsTests",
+            dependencies: ["virtiofs", "ProcessSupport", "ServeSupport", "VirtioTestSupport", systemPackage],
+            swiftSettings: strict),
     ]
 )

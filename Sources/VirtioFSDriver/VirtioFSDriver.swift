@@ -2,6 +2,7 @@ import FUSEWire
 import CKernel
 import GuestMemory
 public import Logging
+import Synchronization
 import Syscalls
 public import SystemPackage
 public import Virtio
@@ -28,6 +29,8 @@ public final class VirtioFSDriver: @unchecked Sendable {
     /// Where replies go that no ``PendingCall`` waits for. Set before the first such request.
     private var handler: (@Sendable (Reply) -> Void)?
     private var keeper: SessionKeeper?
+    /// Whether the session is being ended: one that breaks then is not worth mending.
+    private let isClosing = Atomic<Bool>(false)
 
     /// Brings a device up (virtio 1.4, 3.1) as far as DRIVER_OK.
     public init(
@@ -116,13 +119,21 @@ public final class VirtioFSDriver: @unchecked Sendable {
         logger.error("the device broke a ring", metadata: ["queue": "\(queue.number)", "error": "\(error)"])
         // At once: the keeper itself may be waiting for an answer on this queue.
         queue.fail()
-        keeper?.wake()
+        mendOrGiveUp()
+    }
+
+    private func mendOrGiveUp() {
+        guard isClosing.load(ordering: .acquiring) else {
+            keeper?.wake()
+            return
+        }
+        for queue in queues { queue.die() }
     }
 
     private func configurationChanged() {
         guard transport.status.contains(.deviceNeedsReset) else { return }
         for queue in queues { queue.fail() }
-        keeper?.wake()
+        mendOrGiveUp()
     }
 
     /// Gives up what is in flight, resets the device and starts a new session as the old one was
@@ -156,6 +167,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// The session has been opened with this INIT; every new one is opened with it too.
     public func sessionOpened(with request: [UInt8]) {
+        isClosing.store(false, ordering: .releasing)
         keeper?.initRequest = request
         for queue in queues { queue.resume() }
     }
@@ -189,8 +201,12 @@ public final class VirtioFSDriver: @unchecked Sendable {
 }
 
 extension VirtioFSDriver {
+    /// The session is about to be ended by a DESTROY: should the device go away with it, that is no fault.
+    func sessionCloses() { isClosing.store(true, ordering: .releasing) }
+
     /// Sends DESTROY and waits for the answer: the device drops all nodes and handles.
     public func closeSession() {
+        sessionCloses()
         let header = fuse_in_header(
             len: UInt32(MemoryLayout<fuse_in_header>.size), opcode: Opcode.destroy.rawValue, unique: 0, nodeid: 0,
             uid: 0, gid: 0, pid: 0, total_extlen: 0, padding: 0)

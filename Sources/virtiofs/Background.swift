@@ -69,8 +69,8 @@ enum Background {
     }
 
     /// Says that the mount is up: to who waits for it, or to the terminal.
-    static func announce(_ text: String, _ place: MountPlace, _ readyFd: Int32?) {
-        let line = "\(text); to unmount: fusermount3 -u \(place.mountPoint)\n"
+    static func announce(_ text: String, mountPoint: String, _ readyFd: Int32?) {
+        let line = "\(text); to unmount: fusermount3 -u \(mountPoint)\n"
         guard let readyFd else {
             print(line, terminator: "")
             fflush(nil)

@@ -151,25 +151,11 @@ struct MountCommand: ParsableCommand {
         }
     }
 
-    /// Mounts, says so, and serves until a signal or an unmount.
     private func serve<Path: RequestPath>(
         _ path: Path, _ place: MountPlace, _ words: [String], _ stop: consuming StopSignals
     ) throws {
-        let mount: KernelMount<Path>
-        do {
-            mount = try KernelMount(
-                path: path, mountPoint: place.mountPoint, options: words, readerCount: threads)
-        } catch {
-            throw Failure("\(error)")
-        }
-        guard mount.waitUntilUp(seconds: 10) else {
-            mount.end()
-            throw Failure("the kernel did not open the session on \(place.mountPoint)")
-        }
-        let text = "\(tag): \(place.share) is mounted on \(place.mountPoint)"
-        Background.announce(text, place, readyFd)
-        stop.wait(orEndOf: mount.endDescriptor)
-        mount.end()
+        let mount = MountService(mountPoint: place.mountPoint, options: words, threads: threads, readyFd: readyFd)
+        try mount.run(path, announcing: "\(tag): \(place.share) is mounted on \(place.mountPoint)", stop)
     }
 }
 

@@ -11,13 +11,26 @@ struct MountPlace {
         guard faccessat(AT_FDCWD, self.share, R_OK | X_OK, AT_EACCESS) == 0 else {
             throw Failure("share \(share): \(String(cString: strerror(errno)))")
         }
-        self.mountPoint = try Self.folder(mountPoint, called: "mount point")
+        self.mountPoint = try Self.mountPoint(mountPoint)
         guard !Self.overlap(self.share, self.mountPoint) else {
             throw Failure(
                 "share \(self.share) and mount point \(self.mountPoint) overlap: use a mount point outside the share")
         }
-        guard MountInfo.mounted(on: self.mountPoint) == nil else {
-            throw Failure("\(self.mountPoint) is a mount point already: unmount it first, or use another folder")
+        try Self.requireFree(self.mountPoint)
+    }
+
+    /// A mount point as an absolute path; nothing may be mounted there.
+    static func freeMountPoint(_ path: String) throws -> String {
+        let absolute = try mountPoint(path)
+        try requireFree(absolute)
+        return absolute
+    }
+
+    private static func mountPoint(_ path: String) throws -> String { try folder(path, called: "mount point") }
+
+    private static func requireFree(_ mountPoint: String) throws {
+        guard MountInfo.mounted(on: mountPoint) == nil else {
+            throw Failure("\(mountPoint) is a mount point already: unmount it first, or use another folder")
         }
         guard Glibc.access("/dev/fuse", F_OK) == 0 else {
             throw Failure("there is no /dev/fuse: load the kernel's fuse module ('modprobe fuse')")

@@ -16,6 +16,7 @@ public final class Child: @unchecked Sendable {
     public let pid: pid_t
     private let program: String
     private let ends: [OwnedPipeEnd]
+    private let inputEnd: OwnedPipeEnd?
     /// What was read of standard output and standard error so far.
     private var said: [[UInt8]] = [[], []]
 
@@ -29,7 +30,12 @@ public final class Child: @unchecked Sendable {
     /// - Parameters:
     ///   - program: its path.
     ///   - environment: what is added to this process's own.
-    public init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    ///   - input: what it reads from standard input, a pipe; as much as a pipe holds. Nothing gives it /dev/null.
+    ///   - keepsInputOpen: whether more seems to come, as long as this object lives.
+    public init(
+        _ program: String, _ arguments: [String], environment: [String: String] = [:], input: [UInt8]? = nil,
+        keepsInputOpen: Bool = false
+    ) throws {
         self.program = program
         let output = try FileDescriptor.pipe()
         let errors = try FileDescriptor.pipe()
@@ -38,8 +44,23 @@ public final class Child: @unchecked Sendable {
             output.writeEnd.closeOwned()
             errors.writeEnd.closeOwned()
         }
+        let given = try input.map { try Self.filledPipe($0) }
+        inputEnd = keepsInputOpen ? given.map { OwnedPipeEnd($0.writeEnd) } : nil
+        defer {
+            given?.readEnd.closeOwned()
+            if !keepsInputOpen { given?.writeEnd.closeOwned() }
+        }
         pid = try spawn(
-            [program] + arguments, environment: environment, output: output.writeEnd, errors: errors.writeEnd)
+            [program] + arguments, environment: environment, input: given?.readEnd, output: output.writeEnd,
+            errors: errors.writeEnd)
+    }
+
+    private static func filledPipe(
+        _ bytes: [UInt8]
+    ) throws -> (readEnd: FileDescriptor, writeEnd: FileDescriptor) {
+        let pipe = try FileDescriptor.pipe()
+        try pipe.writeEnd.writeAll(bytes)
+        return pipe
     }
 
     /// Waits for the first line on standard output, and takes it; what there is instead, where there is none.

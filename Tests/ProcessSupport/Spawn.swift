@@ -2,8 +2,7 @@ public import CKernel
 import Glibc
 public import SystemPackage
 
-/// Starts a program with the given standard output and standard error, no standard input, no other descriptor and no
-/// signal blocked.
+/// Starts a program with the given standard streams, no other descriptor and no signal blocked.
 ///
 /// Foundation's Process does the same, but reads past the end of a directory entry, which the address sanitizer doesn't
 /// forgive.
@@ -11,8 +10,10 @@ public import SystemPackage
 /// - Parameters:
 ///   - arguments: the program's path first.
 ///   - environment: what is added to this process's own.
+///   - input: standard input; nothing gives it /dev/null.
 public func spawn(
-    _ arguments: [String], environment: [String: String] = [:], output: FileDescriptor, errors: FileDescriptor
+    _ arguments: [String], environment: [String: String] = [:], input: FileDescriptor? = nil, output: FileDescriptor,
+    errors: FileDescriptor
 ) throws(Errno) -> pid_t {
     var words = arguments.map { strdup($0) } + [nil]
     var settings = environment.map { strdup("\($0)=\($1)") } + inherited(without: Set(environment.keys)) + [nil]
@@ -20,7 +21,11 @@ public func spawn(
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    if let input {
+        posix_spawn_file_actions_adddup2(&actions, input.rawValue, 0)
+    } else {
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    }
     posix_spawn_file_actions_adddup2(&actions, output.rawValue, 1)
     posix_spawn_file_actions_adddup2(&actions, errors.rawValue, 2)
     posix_spawn_file_actions_addclosefrom_np(&actions, 3)

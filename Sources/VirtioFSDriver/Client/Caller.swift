@@ -1,3 +1,5 @@
+import CKernel
+
 /// Who makes a call: what a FUSE request tells of the process that it is made for, and what the client itself checks.
 public struct Caller: Hashable, Sendable {
     public var uid: UInt32
@@ -21,4 +23,16 @@ public struct Caller: Hashable, Sendable {
 
     /// Whether the caller is in a group.
     public func isMember(of group: UInt32) -> Bool { group == gid || supplementaryGroups.contains(group) }
+}
+
+extension Caller {
+    /// Who this process is.
+    public static var ofThisProcess: Caller {
+        var groups = [gid_t](repeating: 0, count: max(0, Int(getgroups(0, nil))))
+        groups.removeLast(groups.count - max(0, Int(getgroups(Int32(groups.count), &groups))))
+        let mask = CKernel.umask(0o077)
+        _ = CKernel.umask(mask)
+        return Caller(
+            uid: geteuid(), gid: getegid(), pid: UInt32(getpid()), umask: UInt32(mask), supplementaryGroups: groups)
+    }
 }

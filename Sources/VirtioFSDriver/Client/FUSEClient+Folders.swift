@@ -17,7 +17,7 @@ extension FUSEClient {
     public func readdir(
         _ node: NodeID, _ handle: FileHandle, after cookie: UInt64, size: Int = 1 << 15, as caller: Caller
     ) async throws(Errno) -> [DirectoryEntry] {
-        try await list(.readdir, node, handle, cookie, size, caller)
+        try Self.checked(try await list(.readdir, node, handle, cookie, size, caller))
     }
 
     /// READDIRPLUS: as ``readdir(_:_:after:size:as:)``, with what a LOOKUP of each name would have given. It counts one
@@ -27,6 +27,15 @@ extension FUSEClient {
     ) async throws(Errno) -> [DirectoryEntry] {
         let entries = try await list(.readdirplus, node, handle, cookie, size, caller)
         for entry in entries { lookups.add(entry.found!.nodeid) }
+        return try Self.checked(entries)
+    }
+
+    /// As Linux does, a listing is refused whose names could lead elsewhere (fs/fuse/readdir.c, parse_dirfile).
+    private static func checked(_ entries: [DirectoryEntry]) throws(Errno) -> [DirectoryEntry] {
+        for entry in entries {
+            guard !entry.name.bytes.isEmpty, !entry.name.bytes.contains(where: { $0 == 0 || $0 == UInt8(ascii: "/") })
+            else { throw .ioError }
+        }
         return entries
     }
 

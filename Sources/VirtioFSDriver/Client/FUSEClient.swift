@@ -77,6 +77,7 @@ public final class FUSEClient: Sendable {
     /// Forgets every node and ends the session (DESTROY). Nothing else may be under way. The driver stays up.
     public func close() async {
         forgetAll()
+        driver.sessionCloses()
         // Nothing is lost when the device refuses: the session is over for this side.
         _ = try? await call(.destroy, NodeID(rawValue: 0), as: .root, { _ in }) { _ in .success(()) }
     }

@@ -1,0 +1,45 @@
+import CKernel
+import Syscalls
+public import SystemPackage
+
+/// SIGINT, as something that happens to what is running and not to the process.
+public final class Interrupts: @unchecked Sendable {
+    private let signals: OwnedDescriptor
+    private let stop: EventDescriptor
+    private let lock = Lock()
+    private var handler: (@Sendable () -> Void)?
+    private var thread: OSThread?
+
+    /// Made before any thread is, so that all of them have the signal blocked.
+    public init() throws(Errno) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        let descriptor = signalfd(-1, &set, Int32(SFD_CLOEXEC))
+        guard descriptor >= 0 else { throw .tooManyOpenFiles }
+        signals = OwnedDescriptor(owning: FileDescriptor(rawValue: descriptor))
+        stop = try EventDescriptor()
+        thread = try OSThread(name: "interrupt") { [self] in watch() }
+    }
+
+    /// Sets what happens at the next SIGINT.
+    func onInterrupt(_ handler: (@Sendable () -> Void)?) { lock.withLock { self.handler = handler } }
+
+    /// Ends the thread that waits.
+    public func end() {
+        stop.ring()
+        thread?.join()
+        thread = nil
+    }
+
+    private func watch() {
+        while true {
+            let ready = Readiness.wait(readable: [stop.descriptor, signals.descriptor])
+            if ready[0] { return }
+            var taken = signalfd_siginfo()
+            _ = read(signals.rawValue, &taken, MemoryLayout<signalfd_siginfo>.size)
+            lock.withLock { handler }?()
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import Foundation
+import ProcessSupport
+import ServeSupport
+import SystemPackage
+import Testing
+import VirtioTestSupport
+
+/// `virtiofs attach` and `virtiofs shell --socket-path`: devices of other processes.
+@Suite(.serialized)
+struct AttachCommandTests {
+    /// A device that is offered by another process, and what ends that.
+    private struct Offer {
+        let share: String
+        let socketPath: String
+        let end: () -> Void
+    }
+
+    private static let foreignBackEnd = "/usr/lib/qemu/virtiofsd"
+    static let makers = ["serve", foreignBackEnd].filter { $0 == "serve" || access($0, X_OK) == 0 }
+
+    private let folder: TemporaryFolder
+    private let mountPoint: String
+
+    init() throws {
+        folder = try TemporaryFolder()
+        mountPoint = try folder.folder("mnt")
+    }
+
+    private func offer(_ maker: String) throws -> Offer {
+        guard maker != "serve" else {
+            let serve = try ServeProcess()
+            return Offer(share: serve.folder.path.string, socketPath: serve.socketPath) { serve.kill() }
+        }
+        let share = try folder.folder("share")
+        let socket = folder.path + "/socket"
+        let child = try Child(
+            maker, ["--socket-path=\(socket)", "-o", "source=\(share)", "-o", "sandbox=chroot", "-o", "xattr"])
+        let isUp = ServeProcess.wait(seconds: 10) { FileManager.default.fileExists(atPath: socket) }
+        try #require(isUp, "\(maker) does not come up")
+        return Offer(share: share, socketPath: socket) {
+            child.signal(SIGKILL)
+            _ = child.outcome()
+        }
+    }
+
+    /// Attaches in the foreground; returns when the mount is up.
+    private func attach(_ offer: Offer, _ options: String...) throws -> Child {
+        let child = try Child(
+            commandPath, ["attach", "-f", "--socket-path", offer.socketPath] + options + [mountPoint])
+        let line = child.firstLine()
+        try #require(line.contains("is mounted on"), "\(child.outcome())")
+        return child
+    }
+
+    /// Whatever a test has left.
+    private func cleanUp() { _ = try? run("fusermount3", "-u", "-q", "-z", mountPoint) }
+
+    @Test("A tree goes out and comes back, and a repository is cloned, on our device and on QEMU's", arguments: makers)
+    func work(maker: String) throws {
+        let offer = try offer(maker)
+        defer { offer.end() }
+        defer { cleanUp() }
+        let source = try folder.folder("source")
+        for index in 0..<60 {
+            try FileManager.default.createDirectory(
+                atPath: source + "/d\(index % 5)", withIntermediateDirectories: true)
+            let bytes = Data(repeating: UInt8(index), count: [0, 1, 4096, 70_000, 1_200_000][index % 5])
+            try bytes.write(to: URL(fileURLWithPath: source + "/d\(index % 5)/f\(index)"))
+        }
+        try succeed("git", "-C", source, "init", "-q")
+        try succeed("git", "-C", source, "add", ".")
+        try succeed("git", "-C", source, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "all")
+        let child = try attach(offer)
+        try succeed("sh", "-c", "tar -C \(source) -cf - . | tar -C \(mountPoint) --one-top-level=out -xf -")
+        try succeed("diff", "-r", source, offer.share + "/out")
+        try succeed(
+            "sh", "-c",
+            "mkdir \(folder.path)/back && tar -C \(mountPoint)/out -cf - . | tar -C \(folder.path)/back -xf -")
+        try succeed("diff", "-r", source, folder.path + "/back")
+        try succeed("git", "clone", "-q", "--no-local", source, mountPoint + "/clone")
+        try succeed("git", "-C", mountPoint + "/clone", "fsck", "--strict")
+        try succeed("fusermount3", "-u", mountPoint)
+        let outcome = child.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "", "\(outcome)")
+    }
+
+    @Test("A device that goes away while it is mounted: EIO, no hanging, and a clean end", arguments: makers)
+    func deviceGoes(maker: String) throws {
+        let offer = try offer(maker)
+        defer { cleanUp() }
+        let child = try attach(offer)
+        let file = open(mountPoint + "/f", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+        #expect(file >= 0 && Glibc.write(file, "data", 4) == 4 && fsync(file) == 0)
+        offer.end()
+        errno = 0
+        #expect(fsync(file) == -1 || Glibc.write(file, "more", 4) == -1)
+        #expect(errno == EIO)
+        close(file)
+        #expect(open(mountPoint + "/g", O_CREAT | O_RDWR | O_CLOEXEC, 0o644) == -1 && errno == EIO)
+        #expect(mkdir(mountPoint + "/d", 0o755) == -1 && errno == EIO)
+        try succeed("fusermount3", "-u", mountPoint)
+        #expect(child.outcome(seconds: 30).status == 0)
+    }
+
+    @Test("In the background it says that it is up, and SIGTERM ends it with a file open")
+    func background() throws {
+        let offer = try offer("serve")
+        defer { offer.end() }
+        defer { cleanUp() }
+        let outcome = try virtiofs("attach", "--socket-path", offer.socketPath, "-o", "ro", mountPoint)
+        #expect(outcome.status == 0 && outcome.errors == "", "\(outcome)")
+        #expect(
+            outcome.output == "myfs: \(offer.socketPath) is mounted on \(mountPoint); "
+                + "to unmount: fusermount3 -u \(mountPoint)\n")
+        #expect(mkdir(mountPoint + "/d", 0o755) == -1 && errno == EROFS)
+        try succeed("fusermount3", "-u", mountPoint)
+    }
+
+    @Test("What can't be attached is said in one line, and nothing is mounted")
+    func mistakes() throws {
+        try Data().write(to: URL(fileURLWithPath: folder.path + "/file"))
+        let serve = try ServeProcess()
+        for (arguments, status, words) in [
+            (["--socket-path", folder.path + "/no"], 1, "/no: No such file or directory"),
+            (["--socket-path", folder.path + "/file"], 1, "Connection refused"),
+            (["--socket-path", serve.socketPath, "--tag", "other"], 1, "the device's tag is 'myfs', not 'other'"),
+            (["--socket-path", serve.socketPath, "-o", "cache=never"], 1, "'cache'"),
+            (["--socket-path", serve.socketPath, "-o", "nonsense"], 1, "nonsense"),
+            (["--socket-path", serve.socketPath, "--queue-size", "5"], 64, "power of two"), ([], 64, "socket-path"),
+        ] as [([String], Int32, String)] {
+            for foreground in [["-f"], []] {
+                let outcome = try Child(commandPath, ["attach"] + foreground + arguments + [mountPoint]).outcome()
+                #expect(outcome.status == status && outcome.output == "", "\(arguments): \(outcome)")
+                #expect(
+                    outcome.errors.contains(words) && outcome.errors.split(separator: "\n").count == 1, "\(outcome)")
+                #expect(!isMountPoint(mountPoint))
+            }
+        }
+    }
+
+    @Test("A shell on another process's device", arguments: makers)
+    func shell(maker: String) throws {
+        let offer = try offer(maker)
+        defer { offer.end() }
+        try Data("there\n".utf8).write(to: URL(fileURLWithPath: offer.share + "/f"))
+        let outcome = try virtiofs(
+            "shell", "--socket-path", offer.socketPath, "-c",
+            "cat f; mkdir d; put \(offer.share)/f d; ls d; rm -r d f; ls")
+        #expect(outcome.status == 0 && outcome.errors == "" && outcome.output == "there\nf\n", "\(outcome)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: offer.share) == [])
+    }
+
+    @Test("A device that serves somebody else does not keep anybody waiting")
+    func busy() throws {
+        let offer = try offer("serve")
+        defer { offer.end() }
+        let first = try Child(
+            commandPath, ["shell", "--socket-path", offer.socketPath], input: Array("pwd\n".utf8), keepsInputOpen: true)
+        #expect(first.firstLine() == "/")
+        let outcome = try virtiofs("shell", "--socket-path", offer.socketPath, "-c", "ls")
+        #expect(outcome.status == 1 && outcome.errors.contains("serves somebody else"), "\(outcome)")
+        first.signal(SIGKILL)
+        _ = first.outcome()
+    }
+}
