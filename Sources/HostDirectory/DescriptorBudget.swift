@@ -31,6 +31,9 @@ final class DescriptorBudget: Sendable {
     /// Whether nothing can have another descriptor.
     var isSpent: Bool { inodeCount + fileCount >= total }
 
+    /// Whether inodes have all but what is left for files to be opened with.
+    var isSpentOnInodes: Bool { inodeCount >= total - total / 8 }
+
     /// By how many the inodes have more than they should.
     var excess: Int { inodeCount - min(inodes, total - fileCount) }
 }

@@ -94,8 +94,17 @@ final class HandleTable: Sendable {
 }
 
 extension Slab<OpenFile>.Pin {
-    /// Whether the file's system can say that bytes are not in memory (`RWF_NOWAIT`): yes, until it is seen not to.
-    var canTellWhatIsInMemory: Bool { header.pointee.word.load(ordering: .relaxed) == 0 }
+    /// What the record's word says.
+    private static var cannotTell: UInt64 { 1 }
+    private static var locked: UInt64 { 2 }
 
-    func cannotTellWhatIsInMemory() { header.pointee.word.store(1, ordering: .relaxed) }
+    /// Whether the file's system can say that bytes are not in memory (`RWF_NOWAIT`): yes, until it is seen not to.
+    var canTellWhatIsInMemory: Bool { header.pointee.word.load(ordering: .relaxed) & Self.cannotTell == 0 }
+
+    func cannotTellWhatIsInMemory() { header.pointee.word.bitwiseOr(Self.cannotTell, ordering: .relaxed) }
+
+    /// Whether somebody has asked for a lock through this handle.
+    var hasLocks: Bool { header.pointee.word.load(ordering: .relaxed) & Self.locked != 0 }
+
+    func noteLocks() { header.pointee.word.bitwiseOr(Self.locked, ordering: .relaxed) }
 }

@@ -22,7 +22,7 @@ extension HostDirectory {
         var attributes = fuse_attr_out()
         attributes.attr_valid = attributeValidity.seconds
         attributes.attr_valid_nsec = attributeValidity.nanoseconds
-        attributes.attr = fuse_attr(status)
+        attributes.attr = clientAttributes(status)
         return attributes
     }
 
@@ -33,10 +33,8 @@ extension HostDirectory {
         try refuseChange()
         return try withNode(node) { descriptor, inode throws(Errno) in
             if change.sets(FATTR_MODE) { try descriptors.changeMode(of: descriptor, change.mode & 0o7777) }
-            try withoutFSETID(change.sets(FATTR_KILL_SUIDGID)) { () throws(Errno) in
-                if change.sets(FATTR_UID | FATTR_GID) { try setOwner(descriptor, change) }
-                if change.sets(FATTR_SIZE) { try setSize(node, descriptor, inode, change) }
-            }
+            if change.setsOwner { try setOwner(descriptor, change, request) }
+            if change.sets(FATTR_SIZE) { try setSize(node, descriptor, inode, change, request) }
             if change.sets(FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW) {
                 try descriptor.changeTimes(access: change.accessTime(), modification: change.modificationTime())
             }
@@ -44,24 +42,32 @@ extension HostDirectory {
         }
     }
 
-    private func setOwner(_ descriptor: FileDescriptor, _ change: fuse_setattr_in) throws(Errno) {
-        try descriptor.changeOwner(
-            uid: change.sets(FATTR_UID) ? change.uid : .max, gid: change.sets(FATTR_GID) ? change.gid : .max)
+    /// What has to go at a change of owner, the host's chown(2) takes away by itself (`chown_common`, linux/fs/open.c).
+    /// `FATTR_KILL_SUIDGID` comes for every caller here, root too, and so says nothing.
+    private func setOwner(
+        _ descriptor: FileDescriptor, _ change: fuse_setattr_in, _ request: Request
+    ) throws(Errno) {
+        try withoutFSETID(request.uid != 0, group: request.gid) { () throws(Errno) in
+            try descriptor.changeOwner(
+                uid: change.sets(FATTR_UID) ? change.uid : .max, gid: change.sets(FATTR_GID) ? change.gid : .max)
+        }
     }
 
     private func setSize(
-        _ node: NodeID, _ descriptor: FileDescriptor, _ inode: Inode, _ change: fuse_setattr_in
+        _ node: NodeID, _ descriptor: FileDescriptor, _ inode: Inode, _ change: fuse_setattr_in, _ request: Request
     ) throws(Errno) {
         let size = try position(change.size)
-        if change.sets(FATTR_FH) {
-            return try withHandle(change.fh, of: node, .file) { file throws(Errno) in
-                try file.payload.descriptor.truncate(to: size)
+        try withoutFSETID(change.sets(FATTR_KILL_SUIDGID), group: request.gid) { () throws(Errno) in
+            if change.sets(FATTR_FH) {
+                return try withHandle(change.fh, of: node, .file) { file throws(Errno) in
+                    try file.payload.descriptor.truncate(to: size)
+                }
             }
+            if inode.isFolder { throw .isDirectory }
+            guard inode.isRegular else { throw .invalidArgument }
+            let file = try descriptors.reopen(descriptor, flags: O_WRONLY | O_NONBLOCK)
+            try file.descriptor.truncate(to: size)
         }
-        if inode.isFolder { throw .isDirectory }
-        guard inode.isRegular else { throw .invalidArgument }
-        let file = try descriptors.reopen(descriptor, flags: O_WRONLY | O_NONBLOCK)
-        try file.descriptor.truncate(to: size)
     }
 
     /// A size or an offset of the wire as system calls take it.
@@ -106,6 +112,14 @@ extension HostDirectory {
 
 extension fuse_setattr_in {
     fileprivate func sets(_ flags: Int32) -> Bool { valid & UInt32(bitPattern: flags) != 0 }
+
+    /// Whether this is a chown(2). One without ids is sent with no attribute at all. So is what the client's kernel has to
+    /// do before fallocate(2) and copy_file_range(2) by somebody without privilege (`file_remove_privs`,
+    /// linux/fs/inode.c): the set-user-ID and set-group-ID bits and capabilities go, as they do at a chown(2).
+    fileprivate var setsOwner: Bool {
+        sets(FATTR_UID | FATTR_GID)
+            || !sets(FATTR_MODE | FATTR_SIZE | FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW)
+    }
 
     fileprivate func accessTime() throws(Errno) -> timespec {
         try time(FATTR_ATIME, atime, atimensec, now: FATTR_ATIME_NOW)

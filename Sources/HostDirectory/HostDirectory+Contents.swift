@@ -53,12 +53,20 @@ extension HostDirectory {
         return try withHandle(arguments.fh, of: node, .file) { file throws(Errno) in
             if file.payload.waits { try request.mayBlock() }
             let killing = arguments.write_flags & UInt32(FUSE_WRITE_KILL_SUIDGID) != 0
-            return try withoutFSETID(killing) { () throws(Errno) in
+            let appends = appends(arguments)
+            return try withoutFSETID(killing, group: request.gid) { () throws(Errno) in
                 try transfer(segments, at: offset) { part, place throws(Errno) in
-                    try file.payload.descriptor.writeVector(part, at: place)
+                    try file.payload.descriptor.writeVector(part, at: place, appending: appends)
                 }
             }
         }
+    }
+
+    /// Whether the bytes go behind the file's last one, wherever that is by now. The flags are those that the file has at
+    /// this moment, and none where a mapping's pages are written. A client that collects writes knows itself where the end
+    /// of the file is.
+    private func appends(_ arguments: fuse_write_in) -> Bool {
+        arguments.flags & UInt32(O_APPEND) != 0 && !isWriteback
     }
 
     /// Reads or writes all segments, in as many calls as the host needs for so many (`IOV_MAX`), until one falls short.

@@ -6,8 +6,7 @@ public import VirtioFSDevice
 
 /// IOCTL and POLL.
 extension HostDirectory {
-    /// Only what chattr(1) and lsattr(1) need: flags (ioctl_iflags(2)) and the project and extent hints of `struct
-    /// fsxattr`. Any other ioctl(2) could be anything, and is ENOTTY.
+    /// Only what chattr(1) and lsattr(1) need (``FileControl``). Any other ioctl(2) could be anything, and is ENOTTY.
     public func ioctl(
         _ node: NodeID, _ arguments: fuse_ioctl_in, _ input: UnsafeRawBufferPointer,
         _ output: UnsafeMutableRawBufferPointer, _ request: Request
@@ -21,10 +20,14 @@ extension HostDirectory {
         }
         let kind: OpenFile.Kind = arguments.flags & UInt32(FUSE_IOCTL_DIR) != 0 ? .folder : .file
         return try withHandle(arguments.fh, of: node, kind) { file throws(Errno) in
-            var words = InlineArray<4, UInt64>(repeating: 0)  // the largest argument, struct fsxattr, has 28 bytes
+            var words = FileControl.Argument(repeating: 0)
+            let descriptor = file.payload.descriptor
             let result = try withUnsafeMutableBytes(of: &words) { bytes throws(Errno) -> Int32 in
-                if control.changes { bytes.copyMemory(from: .init(rebasing: input[..<control.size])) }
-                let result = try file.payload.descriptor.control(control.command, bytes.baseAddress!)
+                if control.changes {
+                    bytes.copyMemory(from: .init(rebasing: input[..<control.size]))
+                    try control.check(bytes, descriptor, uid: request.uid)
+                }
+                let result = try descriptor.control(control.command, bytes.baseAddress!)
                 if !control.changes { output.copyMemory(from: .init(rebasing: bytes[..<control.size])) }
                 return result
             }
@@ -37,27 +40,6 @@ extension HostDirectory {
         try withHandle(arguments.fh, of: node, .file) { file throws(Errno) in
             let wanted = Int16(truncatingIfNeeded: arguments.events)
             return UInt32(UInt16(bitPattern: try file.payload.descriptor.readiness(for: wanted)))
-        }
-    }
-}
-
-/// An ioctl(2) that is passed on.
-private struct FileControl {
-    let command: UInt32
-    let changes: Bool
-    /// Bytes that the host reads or writes.
-    let size: Int
-
-    /// Nothing for any other command. Flags are an int, whatever the command's number says.
-    init?(_ command: UInt32) {
-        switch command {
-        case ck_fs_ioc_getflags, ck_fs_ioc32_getflags:
-            (self.command, changes, size) = (ck_fs_ioc_getflags, false, MemoryLayout<Int32>.size)
-        case ck_fs_ioc_setflags, ck_fs_ioc32_setflags:
-            (self.command, changes, size) = (ck_fs_ioc_setflags, true, MemoryLayout<Int32>.size)
-        case ck_fs_ioc_fsgetxattr: (self.command, changes, size) = (command, false, MemoryLayout<fsxattr>.size)
-        case ck_fs_ioc_fssetxattr: (self.command, changes, size) = (command, true, MemoryLayout<fsxattr>.size)
-        default: return nil
         }
     }
 }

@@ -67,7 +67,7 @@ extension HostDirectory {
                     guard error == .fileExists, arguments.flags & UInt32(O_EXCL) == 0 else { throw error }
                 }
                 do throws(Errno) {
-                    return try openExisting(in: folder, name, arguments)
+                    return try openExisting(in: folder, name, arguments, request)
                 } catch {
                     guard error == .noSuchFileOrDirectory else { throw error }
                 }
@@ -122,13 +122,13 @@ extension HostDirectory {
     }
 
     private func openExisting(
-        in folder: FileDescriptor, _ name: FileName, _ arguments: fuse_create_in
+        in folder: FileDescriptor, _ name: FileName, _ arguments: fuse_create_in, _ request: Request
     ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
-        let request = fuse_open_in(flags: arguments.flags, open_flags: arguments.open_flags)
+        let opening = fuse_open_in(flags: arguments.flags, open_flags: arguments.open_flags)
         let entry = try entry(in: folder, name.pointer, perhapsKnown: true)
         let node = NodeID(rawValue: entry.nodeid)
         do throws(Errno) {
-            return (entry, try open(node, request))
+            return (entry, try open(node, opening, request))
         } catch {
             forget(node, count: 1)
             throw error

@@ -43,8 +43,20 @@ extension HostDirectory {
     ) throws(Errno) -> Int {
         try checkAttributes()
         return try withNode(node) { descriptor, _ throws(Errno) in
-            try descriptors.attributeNames(of: descriptor, into: buffer)
+            if request.uid == 0 { return try descriptors.attributeNames(of: descriptor, into: buffer) }
+            return try namesForOthers(descriptor, into: buffer)
         }
+    }
+
+    /// Without `trusted.`: those names exist for nobody but who has CAP_SYS_ADMIN (xattr(7)), and the client's kernel, which
+    /// refuses their values, does not take them out of a list.
+    private func namesForOthers(
+        _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(Errno) -> Int {
+        let all = UnsafeMutableRawBufferPointer.allocate(byteCount: AttributeNames.largestList, alignment: 1)
+        defer { all.deallocate() }
+        let names = AttributeNames(all[..<(try descriptors.attributeNames(of: descriptor, into: all))])
+        return try names.copy(into: buffer) { !$0.starts(with: "trusted.".utf8) }
     }
 
     public func removexattr(_ node: NodeID, _ name: FileName, _ request: Request) throws(Errno) {

@@ -7,16 +7,14 @@ public import VirtioFSDevice
 extension HostDirectory {
     public func open(
         _ node: NodeID, _ arguments: fuse_open_in, _ request: Request
-    ) throws(Errno) -> fuse_open_out { try open(node, arguments) }
-
-    func open(_ node: NodeID, _ arguments: fuse_open_in) throws(Errno) -> fuse_open_out {
+    ) throws(Errno) -> fuse_open_out {
         let flags = openFlags(arguments.flags)
         if flags & (O_ACCMODE | O_TRUNC) != O_RDONLY { try refuseChange() }
         return try withNode(node) { descriptor, inode throws(Errno) in
             try inode.checkIsRegular()
             let killing = flags & O_TRUNC != 0 && arguments.open_flags & UInt32(FUSE_OPEN_KILL_SUIDGID) != 0
-            let file = try withoutFSETID(killing) { () throws(Errno) in
-                try reopen(descriptor, flags, wanted: arguments.flags)
+            let file = try withoutFSETID(killing, group: request.gid) { () throws(Errno) in
+                try reopen(descriptor, flags, wanted: Int32(bitPattern: arguments.flags))
             }
             return try register(file, of: node, flags)
         }
@@ -24,15 +22,20 @@ extension HostDirectory {
 
     /// Opens a file for reading, too, where the client collects writes. Who may only write gets what he asked for: then
     /// whole pages can be written, and a file that is truncated.
+    ///
+    /// A file that can only be appended to (`chattr +a`) is opened for that and nothing else; any other one not, because
+    /// each WRITE says whether it appends.
     private func reopen(
-        _ descriptor: FileDescriptor, _ flags: Int32, wanted: UInt32
+        _ descriptor: FileDescriptor, _ flags: Int32, wanted: Int32
     ) throws(Errno) -> OwnedDescriptor {
         do throws(Errno) {
             return try descriptors.reopen(descriptor, flags: flags)
         } catch {
-            let isWriteOnly = Int32(bitPattern: wanted) & O_ACCMODE == O_WRONLY && flags & O_ACCMODE == O_RDWR
-            guard error == .permissionDenied, isWriteOnly else { throw error }
-            return try descriptors.reopen(descriptor, flags: flags & ~O_ACCMODE | O_WRONLY)
+            var weaker = flags
+            if error == .permissionDenied { weaker = flags & ~O_ACCMODE | wanted & O_ACCMODE }
+            if error == .notPermitted { weaker |= wanted & O_APPEND }
+            guard weaker != flags else { throw error }
+            return try descriptors.reopen(descriptor, flags: weaker)
         }
     }
 
@@ -47,20 +50,23 @@ extension HostDirectory {
 
     /// What of a client's flags the host's open(2) is to see: none that make, follow or look for a file.
     ///
-    /// A client that collects writes reads the rest of a page before it fills it, and knows itself where the end of the
-    /// file is (linux/Documentation/filesystems/fuse/fuse-io.rst).
+    /// Nor `O_APPEND`: fcntl(2) can take it away again, and what is written through a mapping does not append.
+    ///
+    /// A client that collects writes reads the rest of a page before it fills it
+    /// (linux/Documentation/filesystems/fuse/fuse-io.rst).
     func openFlags(_ wanted: UInt32) -> Int32 {
-        var kept = O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_NOATIME
+        var kept = O_ACCMODE | O_TRUNC | O_SYNC | O_NOATIME
         if options.allowDirectIO { kept |= O_DIRECT }
-        var flags = Int32(bitPattern: wanted) & kept
-        guard isWriteback else { return flags }
-        if flags & O_ACCMODE == O_WRONLY { flags = flags & ~O_ACCMODE | O_RDWR }
-        return flags & ~O_APPEND
+        let flags = Int32(bitPattern: wanted) & kept
+        guard isWriteback, flags & O_ACCMODE == O_WRONLY else { return flags }
+        return flags & ~O_ACCMODE | O_RDWR
     }
 
     public func release(_ node: NodeID, _ arguments: fuse_release_in, _ request: Request) throws(Errno) {
+        let hasLocks = try withHandle(arguments.fh, of: node, .file) { $0.hasLocks }
         try handles.remove(arguments.fh, of: node, .file)
         locks.endWaits(of: arguments.fh)
+        if hasLocks { locks.drop(through: arguments.fh) }
         guard arguments.release_flags & UInt32(FUSE_RELEASE_FLOCK_UNLOCK) != 0 else { return }
         locks.drop(LockTable.Key(node: node, owner: arguments.lock_owner, kind: .whole))
     }

@@ -84,7 +84,8 @@ extension HostDirectory {
         _ entry: FolderListing.Entry, of folder: Folder, plus: Bool, into writer: inout DirectoryEntryWriter
     ) {
         // What is above the root is nobody's business: it is its own parent, as the host's "/" is.
-        let inode = folder.isRoot && entry.isParent ? folder.inode.key.inode : entry.inode
+        let own = folder.inode.key
+        let inode = clientNumber(folder.isRoot && entry.isParent ? own.inode : entry.inode, on: own.device)
         let name = UnsafeRawBufferPointer(start: entry.name, count: entry.nameCount)
         writer.append(
             inode: inode, cookie: UInt64(bitPattern: entry.cookie), type: entry.type, name: name,

@@ -29,9 +29,10 @@ extension HostDirectory {
         let range = try range(arguments, request)
         let key = LockTable.Key(
             node: node, owner: arguments.owner, kind: arguments.isWhole ? .whole : .range)
-        try withHandle(arguments.fh, of: node, .file) { _ throws(Errno) in
+        try withHandle(arguments.fh, of: node, .file) { file throws(Errno) in
             if range.type == F_UNLCK, locks.holder(key) == nil { return }
-            let holder = try holder(key)
+            file.noteLocks()
+            let holder = try holder(key, arguments.fh)
             do throws(Errno) {
                 try set(range, key.kind, holder.descriptor.descriptor)
             } catch {
@@ -67,12 +68,13 @@ extension HostDirectory {
     }
 
     /// The open file for an owner's locks.
-    private func holder(_ key: LockTable.Key) throws(Errno) -> LockTable.Holder {
+    private func holder(_ key: LockTable.Key, _ handle: UInt64) throws(Errno) -> LockTable.Holder {
         if let holder = locks.holder(key) { return holder }
         if inodes.budget.isSpent { try inodes.makeMuchRoom() }
         return try withNode(key.node) { descriptor, inode throws(Errno) in
             try inode.checkIsRegular()
-            return locks.insert(LockTable.Holder(try openForLocks(descriptor), inodes.budget), key)
+            let file = try openForLocks(descriptor)
+            return locks.insert(LockTable.Holder(file, through: handle, inodes.budget), key)
         }
     }
 

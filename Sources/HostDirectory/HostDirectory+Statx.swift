@@ -30,6 +30,7 @@ extension HostDirectory {
         reply.attr_valid = attributeValidity.seconds
         reply.attr_valid_nsec = attributeValidity.nanoseconds
         reply.stat = fuse_statx(status)
+        reply.stat.ino = clientNumber(status.stx_ino, on: InodeKey(status).device)
         return reply
     }
 }

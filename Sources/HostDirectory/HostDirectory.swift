@@ -23,7 +23,10 @@ public final class HostDirectory: FileSystem {
     let attributeValidity: Validity
     let entryValidity: Validity
     let negativeValidity: Validity
+    /// The device number of the share itself.
+    let ownDevice: UInt64
     private let writeback = Atomic<Bool>(false)
+    private let submounts = Atomic<Bool>(false)
     private let umaskIsOurs = Atomic<Bool>(false)
 
     /// Serves the folder at `path`, which may be reached through symbolic links. Not before the last fork(2) of the
@@ -37,6 +40,7 @@ public final class HostDirectory: FileSystem {
         let root = try Self.open(path)
         var status = CKernel.statx()
         try root.descriptor.status(mask: InodeKey.mask, into: &status)
+        ownDevice = InodeKey(status).device
         let mounts = MountTable(
             root: root.descriptor, InodeKey(status).mount, isEnabled: options.fileHandles)
         inodes = try InodeTable(
@@ -63,6 +67,9 @@ public final class HostDirectory: FileSystem {
     /// Whether the client collects writes, and so needs to read what it opened for writing.
     var isWriteback: Bool { writeback.load(ordering: .relaxed) }
 
+    /// Whether the client is told where other file systems begin in the share.
+    var announcesSubmounts: Bool { submounts.load(ordering: .relaxed) }
+
     /// Whether modes come with the caller's umask still on.
     var appliesUmask: Bool { umaskIsOurs.load(ordering: .relaxed) }
 
@@ -73,6 +80,7 @@ public final class HostDirectory: FileSystem {
         let acls: InitFlags = [.posixACL, .dontMask]
         if !chosen.isSuperset(of: acls) { chosen.subtract(acls) }
         umaskIsOurs.store(chosen.contains(.dontMask), ordering: .relaxed)
+        submounts.store(chosen.contains(.submounts), ordering: .relaxed)
         writeback.store(chosen.contains(.writebackCache), ordering: .relaxed)
         return chosen
     }
@@ -81,7 +89,7 @@ public final class HostDirectory: FileSystem {
         var flags: InitFlags = [
             .asyncRead, .bigWrites, .atomicTruncate, .doReaddirplus, .readdirplusAuto, .parallelDirectoryOperations,
             .asyncDirectIO, .maxPages, .handleKillprivV2, .initExtended, .setxattrExtended,
-            .createSupplementaryGroup,
+            .createSupplementaryGroup, .submounts,
         ]
         if probeACLs() { flags.formUnion([.posixACL, .dontMask]) }
         flags.insert(options.cache == .always ? .cacheSymlinks : .autoInvalidateData)

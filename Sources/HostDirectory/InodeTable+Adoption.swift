@@ -48,7 +48,7 @@ extension InodeTable {
     }
 
     private func place(_ new: Inode, _ descriptor: Int32, _ finding: Finding?) throws(Errno) -> Place {
-        if budget.isSpent { try makeMuchRoom() }
+        try makeRoomForOne()
         return try shard(of: new.key).pointee.withMap { map throws(Errno) -> Place in
             if let (index, record) = map.pointee.find(new.key, in: slab) {
                 let isKnown = !record.header.pointee.pins.isEvicted
@@ -64,6 +64,13 @@ extension InodeTable {
             map.pointee.lookups &+= 1
             return .new(NodeID(rawValue: name))
         }
+    }
+
+    /// - Throws: ENFILE when there is no descriptor left, and where no inode can be evicted, when those left are for files:
+    ///   what is known has to stay usable.
+    private func makeRoomForOne() throws(Errno) {
+        if budget.isSpent { try makeMuchRoom() }
+        if !canEvict, budget.isSpentOnInodes { throw .tooManyOpenFilesInSystem }
     }
 
     /// Whether an evicted inode is the file that `descriptor` holds. An inode number may have passed to another file.

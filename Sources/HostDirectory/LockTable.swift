@@ -22,13 +22,16 @@ final class LockTable: @unchecked Sendable {
     /// An owner's open file. Its locks go when it is closed, which is when the last one lets go of it.
     final class Holder: @unchecked Sendable {
         let descriptor: OwnedDescriptor
+        /// The client's open file through which the owner asked first.
+        fileprivate let handle: UInt64
         private let budget: DescriptorBudget
         /// Guarded by the table's lock.
         fileprivate var ranges = LockedRanges()
         fileprivate var isDropped = false
 
-        init(_ descriptor: consuming OwnedDescriptor, _ budget: DescriptorBudget) {
+        init(_ descriptor: consuming OwnedDescriptor, through handle: UInt64, _ budget: DescriptorBudget) {
             self.descriptor = descriptor
+            self.handle = handle
             self.budget = budget
             budget.add(files: 1)
         }
@@ -111,6 +114,14 @@ final class LockTable: @unchecked Sendable {
         }
         guard let holder else { return }
         endWaits { $0.holder === holder }
+    }
+
+    /// Gives up the ranges of the owners that asked first through a handle that goes. Processes have given theirs up by
+    /// then, at the FLUSH of their close(2); what is left are locks of the open file itself (`F_OFD_SETLK`), of whose end
+    /// the client tells nothing else.
+    func drop(through handle: UInt64) {
+        let keys = lock.withLock { holders.filter { $0.key.kind == .range && $0.value.handle == handle }.map(\.key) }
+        for key in keys { drop(key) }
     }
 
     /// Ends what waits on behalf of a handle that goes.

@@ -20,11 +20,17 @@ extension FileDescriptor {
         }
     }
 
-    /// The corresponding call is pwritev(2).
+    /// The corresponding call is pwritev(2), or pwritev2(2) with `RWF_APPEND`.
+    ///
+    /// - Parameter appending: writes behind the end of the file instead.
     public func writeVector(
-        _ segments: UnsafeBufferPointer<iovec>, at offset: Int
+        _ segments: UnsafeBufferPointer<iovec>, at offset: Int, appending: Bool = false
     ) throws(Errno) -> Int {
-        try checkRetrying { pwritev64(rawValue, segments.baseAddress, Int32(segments.count), offset) }
+        try checkRetrying {
+            appending
+                ? pwritev64v2(rawValue, segments.baseAddress, Int32(segments.count), offset, Int32(RWF_APPEND))
+                : pwritev64(rawValue, segments.baseAddress, Int32(segments.count), offset)
+        }
     }
 
     /// The corresponding call is fsync(2), or fdatasync(2) for `dataOnly`.

@@ -22,9 +22,9 @@ import Testing
         }
     }
 
-    private func list(_ node: NodeID, size: Int = 4096) throws -> Set<String> {
+    private func list(_ node: NodeID, size: Int = 4096, uid: UInt32 = geteuid()) throws -> Set<String> {
         let text = try string(size) { buffer throws(Errno) in
-            try share.fs.listxattr(node, into: buffer, share.request())
+            try share.fs.listxattr(node, into: buffer, share.request(uid: uid))
         }
         return Set(text.split(separator: "\0").map(String.init))
     }
@@ -67,6 +67,22 @@ import Testing
             let long = "user." + String(repeating: "n", count: 251)
             #expect(errorOf { try set(node, long, "x") } == Errno(rawValue: ERANGE))
         }
+    }
+
+    @Test("Who isn't root sees no trusted attribute in a list, nor in its size")
+    func trusted() throws {
+        Share.write("", to: share.path("file"))
+        let node = try share.node("file")
+        try set(node, "trusted.one", "x")
+        try set(node, "user.two", "x")
+        try set(node, "trusted.three", "x")
+        #expect(try list(node) == ["trusted.one", "user.two", "trusted.three"])
+        #expect(try list(node, uid: 1000) == ["user.two"])
+        #expect(try list(node, size: 0, uid: 1000) == ["9"])
+        #expect(try list(node, size: 9, uid: 1000) == ["user.two"])
+        #expect(errorOf { try list(node, size: 8, uid: 1000) } == Errno(rawValue: ERANGE))
+        try share.fs.removexattr(node, share.name("user.two"), share.request())
+        #expect(try list(node, uid: 1000) == [])
     }
 
     @Test("Symbolic links and special files have their own attributes, not those of what they point to")

@@ -1,6 +1,7 @@
 import CKernel
 import FUSEWire
 import HostDirectory
+import Syscalls
 import SystemPackage
 import Testing
 
@@ -62,13 +63,10 @@ import Testing
         #expect(try share.read(node, second) == "still here")
     }
 
-    @Test("O_APPEND appends whatever the offset, O_TRUNC truncates, flags that make or follow are dropped")
+    @Test("O_TRUNC truncates, flags that make or follow are dropped")
     func openFlags() throws {
         Share.write("one", to: share.path("file"))
         let node = try share.node("file")
-        let appending = try share.open(node, O_WRONLY | O_APPEND)
-        try share.write("two", node, appending, at: 0)
-        #expect(share.contents("file") == "onetwo")
         _ = try share.open(node, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_DIRECTORY | O_PATH | O_DIRECT)
         _ = try share.open(node, O_WRONLY | O_TRUNC)
         #expect(share.contents("file") == "")
@@ -81,8 +79,41 @@ import Testing
         let node = try share.node("file")
         let handle = try share.open(node, O_WRONLY | O_APPEND)
         #expect(try share.read(node, handle) == "one")
-        try share.write("two", node, handle, at: 0)
+        try share.write("two", node, handle, at: 0, openFlags: O_APPEND)
         #expect(share.contents("file") == "two")
+    }
+
+    @Test("Each WRITE says whether it appends: the flag can be taken away, and a mapping's pages never do")
+    func appending() throws {
+        Share.write("one", to: share.path("file"))
+        let node = try share.node("file")
+        let handle = try share.open(node, O_RDWR | O_APPEND)
+        try share.write("two", node, handle, at: 0, openFlags: O_RDWR | O_APPEND)
+        #expect(share.contents("file") == "onetwo")
+        try share.write("1", node, handle, at: 0, openFlags: O_RDWR)
+        try share.write("2", node, handle, at: 1, flags: FUSE_WRITE_CACHE)
+        #expect(share.contents("file") == "12etwo")
+        let other = try share.open(node, O_WRONLY)
+        try share.write("end", node, other, at: 0, openFlags: O_WRONLY | O_APPEND)
+        #expect(share.contents("file") == "12etwoend")
+    }
+
+    @Test("A file that can only be appended to is opened for that, and for nothing else")
+    func appendOnly() throws {
+        Share.write("one", to: share.path("file"))
+        let file = try FileDescriptor.open(share.path("file"), .readOnly)
+        defer { try? file.close() }
+        var flags = UInt32(FS_APPEND_FL)
+        _ = try file.control(ck_fs_ioc_setflags, &flags)
+        defer {
+            flags = 0
+            _ = try? file.control(ck_fs_ioc_setflags, &flags)
+        }
+        let node = try share.node("file")
+        #expect(errorOf { try share.open(node, O_WRONLY) } == .notPermitted)
+        let handle = try share.open(node, O_WRONLY | O_APPEND)
+        try share.write("two", node, handle, at: 0, openFlags: O_WRONLY | O_APPEND)
+        #expect(share.contents("file") == "onetwo")
     }
 
     @Test("A handle is good for its node, its kind and its time only: else EBADF")

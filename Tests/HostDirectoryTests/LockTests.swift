@@ -19,10 +19,11 @@ import Testing
     }
 
     private func arguments(
-        _ owner: UInt64, _ type: Int32, _ range: ClosedRange<UInt64>, whole: Bool = false, pid: UInt32 = 0
+        _ owner: UInt64, _ type: Int32, _ range: ClosedRange<UInt64>, whole: Bool = false, pid: UInt32 = 0,
+        through handle: UInt64? = nil
     ) -> fuse_lk_in {
         fuse_lk_in(
-            fh: handle, owner: owner,
+            fh: handle ?? self.handle, owner: owner,
             lk: fuse_file_lock(start: range.lowerBound, end: range.upperBound, type: UInt32(type), pid: pid),
             lk_flags: whole ? UInt32(FUSE_LK_FLOCK) : 0, padding: 0)
     }
@@ -113,6 +114,18 @@ import Testing
         share.fs.end()
         #expect(try host(RangeLock(type: F_WRLCK, start: 0, end: .max)) == success)
         #expect(share.descriptorCount == 1)
+    }
+
+    @Test("Locks of an open file (F_OFD_SETLK) go with its RELEASE, which does not name their owner")
+    func openFileLocks() throws {
+        let other = try share.open(node, O_RDWR)
+        let mine = arguments(77, F_WRLCK, 0...9, through: other)
+        try share.fs.setlk(node, mine, waits: false, share.request())
+        #expect(set(1, F_WRLCK, 0...9) == refused && set(1, F_WRLCK, 10...19) == success)
+        // The file of another owner stays locked.
+        try share.fs.setlk(node, arguments(77, F_RDLCK, 30...39), waits: false, share.request())
+        try share.release(node, other)
+        #expect(set(2, F_WRLCK, 0...9) == success && set(2, F_WRLCK, 10...19) == refused)
     }
 
     @Test("SETLKW and flock wait until the lock is free", .timeLimit(.minutes(1)), arguments: [false, true])

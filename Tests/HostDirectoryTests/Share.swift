@@ -18,13 +18,17 @@ final class Share: @unchecked Sendable {
     private let lock = Lock()
     private var names: [UnsafeMutablePointer<CChar>] = []
 
-    init(_ options: HostDirectoryOptions = HostDirectoryOptions(), in folder: String = "/tmp") throws {
+    /// - Parameter asMount: mounts a tmpfs for the share, which somebody else has to unmount.
+    init(
+        _ options: HostDirectoryOptions = HostDirectoryOptions(), in folder: String = "/tmp", asMount: Bool = false
+    ) throws {
         umask(0)  // as on the device's threads
         var template = Array((folder + "/hostdirectory-XXXXXX").utf8CString)
         let made = try #require(mkdtemp(&template))
         base = String(cString: made)
         root = base + "/share"
         CKernel.mkdir(root, 0o755)
+        if asMount { try #require(CKernel.mount("none", root, "tmpfs", 0, "mode=755") == 0) }
         Self.write("outside", to: base + "/outside")
         fs = try HostDirectory(path: FilePath(root), options: options)
         descriptorsAtStart = allDescriptors
@@ -90,14 +94,15 @@ final class Share: @unchecked Sendable {
 
     @discardableResult
     func write(
-        _ text: String, _ node: NodeID, _ handle: UInt64, at offset: UInt64 = 0, flags: Int32 = 0
+        _ text: String, _ node: NodeID, _ handle: UInt64, at offset: UInt64 = 0, flags: Int32 = 0,
+        openFlags: Int32 = 0, as caller: Request? = nil
     ) throws(Errno) -> Int {
         var bytes = Array(text.utf8)
         return try transfer(&bytes) { segments throws(Errno) -> Int in
             let arguments = fuse_write_in(
                 fh: handle, offset: offset, size: UInt32(segments[0].iov_len), write_flags: UInt32(flags),
-                lock_owner: 0, flags: 0, padding: 0)
-            return try fs.write(node, arguments, from: segments, request())
+                lock_owner: 0, flags: UInt32(bitPattern: openFlags), padding: 0)
+            return try fs.write(node, arguments, from: segments, caller ?? request())
         }
     }
 
@@ -125,10 +130,13 @@ final class Share: @unchecked Sendable {
         }
     }
 
-    func change(_ node: NodeID, _ fields: (inout fuse_setattr_in) -> Void) throws(Errno) -> fuse_attr {
+    @discardableResult
+    func change(
+        _ node: NodeID, as caller: Request? = nil, _ fields: (inout fuse_setattr_in) -> Void
+    ) throws(Errno) -> fuse_attr {
         var arguments = fuse_setattr_in()
         fields(&arguments)
-        return try fs.setattr(node, arguments, request()).attr
+        return try fs.setattr(node, arguments, caller ?? request()).attr
     }
 
     // MARK: The host's side

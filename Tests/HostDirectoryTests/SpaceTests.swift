@@ -144,38 +144,6 @@ import Testing
         #expect(answer.stat.size == 1)
     }
 
-    @Test("IOCTL gets and sets the flags of chattr(1), of files and folders; anything else is ENOTTY")
-    func ioctl() throws {
-        let (node, handle) = try share.create("file")
-        let folder = try share.opendir(.root)
-        func control(
-            _ command: UInt32, _ node: NodeID, _ handle: UInt64, input: [UInt8] = [], size: Int = 0, flags: Int = 0
-        ) throws -> [UInt8] {
-            let arguments = fuse_ioctl_in(
-                fh: handle, flags: UInt32(flags), cmd: command, arg: 0, in_size: UInt32(input.count),
-                out_size: UInt32(size))
-            var output = [UInt8](repeating: 0, count: size)
-            let count = try output.withUnsafeMutableBytes { bytes in
-                try input.withUnsafeBytes {
-                    try share.fs.ioctl(node, arguments, $0, bytes, share.request()).count
-                }
-            }
-            return Array(output[..<count])
-        }
-        _ = try control(ck_fs_ioc_setflags, node, handle, input: Wire.bytes(UInt32(FS_NODUMP_FL | FS_NOATIME_FL)))
-        let flags = try control(ck_fs_ioc_getflags, node, handle, size: 4)
-        #expect(flags.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) } & UInt32(FS_NODUMP_FL) != 0)
-        #expect(try control(ck_fs_ioc_getflags, .root, folder, size: 8, flags: Int(FUSE_IOCTL_DIR)).count == 4)
-        #expect(try control(ck_fs_ioc_fsgetxattr, node, handle, size: 28).count == 28)
-        #expect(errorOf { try control(ck_fs_ioc_fsgetxattr, node, handle, size: 27) } == .invalidArgument)
-        #expect(errorOf { try control(ck_fs_ioc_setflags, node, handle) } == .invalidArgument)
-        let notOurs = Errno.inappropriateIOCTLForDevice
-        #expect(errorOf { try control(0x5401, node, handle, size: 64) } == notOurs)
-        let unrestricted = Int(FUSE_IOCTL_UNRESTRICTED)
-        #expect(errorOf { try control(ck_fs_ioc_getflags, node, handle, size: 4, flags: unrestricted) } == notOurs)
-        #expect(errorOf { try control(ck_fs_ioc_getflags, .root, folder, size: 4) } == .badFileDescriptor)
-    }
-
     @Test("POLL: a regular file is always ready")
     func poll() throws {
         let (node, handle) = try share.create("file")

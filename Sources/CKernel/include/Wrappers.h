@@ -14,6 +14,10 @@ static const unsigned int ck_fs_ioc_getflags = FS_IOC_GETFLAGS;
 static const unsigned int ck_fs_ioc_setflags = FS_IOC_SETFLAGS;
 static const unsigned int ck_fs_ioc32_getflags = FS_IOC32_GETFLAGS;
 static const unsigned int ck_fs_ioc32_setflags = FS_IOC32_SETFLAGS;
+static const unsigned int ck_fs_ioc_getversion = FS_IOC_GETVERSION;
+static const unsigned int ck_fs_ioc_setversion = FS_IOC_SETVERSION;
+static const unsigned int ck_fs_ioc32_getversion = FS_IOC32_GETVERSION;
+static const unsigned int ck_fs_ioc32_setversion = FS_IOC32_SETVERSION;
 static const unsigned int ck_fs_ioc_fsgetxattr = FS_IOC_FSGETXATTR;
 static const unsigned int ck_fs_ioc_fssetxattr = FS_IOC_FSSETXATTR;
 

@@ -1,0 +1,27 @@
+import CKernel
+import FUSEWire
+import Glibc
+import HostDirectory
+import SystemPackage
+import Testing
+
+/// Without the privilege for handles. In a process of its own, which has few descriptors.
+@Suite struct DescriptorLimitTests {
+    @Test("Without handles, as many nodes as there can be leave descriptors for opening them")
+    func withoutHandlesFilesOpen() async {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 256, rlim_max: 256)
+            #expect(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            let share = try Share(HostDirectoryOptions(fileHandles: false))
+            for index in 0..<300 { Share.write("content \(index)", to: share.path("file \(index)")) }
+            var nodes: [NodeID] = []
+            let refusal = errorOf { for index in 0..<300 { nodes.append(try share.node("file \(index)")) } }
+            #expect(refusal == .tooManyOpenFilesInSystem && nodes.count > 100)
+            for node in nodes.prefix(12) { #expect(try share.read(node, share.open(node, O_RDONLY)) != "") }
+            // A forgotten one makes room for another.
+            for node in nodes.suffix(50) { share.fs.forget(node, count: 1) }
+            let last = try share.node("file 299")
+            #expect(try share.read(last, share.open(last, O_RDONLY)) == "content 299")
+        }
+    }
+}
