@@ -37,6 +37,19 @@
         return unsafe base
     }
 
+    /// The guest address of what is at `pointer` in this process; nothing where no region is.
+    public func address(of pointer: UnsafeRawPointer) -> GuestAddress? {
+        for index in unsafe windows.indices {
+            let window = unsafe windows[index]
+            let offset = unsafe UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: window.base))
+            if offset < window.size { return GuestAddress(window.start + offset) }
+        }
+        return nil
+    }
+
+    /// Where the last region ends.
+    public var end: UInt64 { unsafe windows.last.map { $0.start + $0.size } ?? 0 }
+
     /// Where guest memory at `address` is, and how many bytes of its region follow there.
     public func locate(_ address: GuestAddress) -> (base: UnsafeMutableRawPointer, available: UInt64)? {
         for index in unsafe windows.indices {

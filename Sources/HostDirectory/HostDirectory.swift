@@ -95,6 +95,9 @@ public final class HostDirectory: FileSystem {
         flags.insert(options.cache == .always ? .cacheSymlinks : .autoInvalidateData)
         if options.locks { flags.formUnion([.posixLocks, .flockLocks]) }
         if options.writeback { flags.insert(.writebackCache) }
+        if !options.attributesInListings { flags.subtract([.doReaddirplus, .readdirplusAuto]) }
+        if !options.killsPrivileges { flags.remove(.handleKillprivV2) }
+        if !options.announcesSubmounts { flags.remove(.submounts) }
         return flags
     }
 

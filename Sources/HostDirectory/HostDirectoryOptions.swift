@@ -26,6 +26,14 @@ public struct HostDirectoryOptions: Sendable {
     /// Serves locks, so that clients, other mounts and the host's processes respect each other's; else each client keeps
     /// its own.
     public var locks: Bool
+    /// Serves listings with the attributes of what is listed (READDIRPLUS).
+    public var attributesInListings: Bool = true
+    /// Has the device take away set-user-ID and capabilities where a change calls for it (`FUSE_HANDLE_KILLPRIV_V2`), and not
+    /// the client.
+    public var killsPrivileges: Bool = true
+    /// Tells the client which folders are mount points of the host, so that it makes mounts of its own of them
+    /// (`FUSE_SUBMOUNTS`): inode numbers are then unique in each.
+    public var announcesSubmounts: Bool = true
 
     public init(
         cache: CacheMode = .auto, writeback: Bool = false, readOnly: Bool = false, allowDirectIO: Bool = false,

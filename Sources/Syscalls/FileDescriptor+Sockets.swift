@@ -40,11 +40,21 @@ extension FileDescriptor {
         return socket
     }
 
+    /// Two stream sockets that are connected to each other, and the caller's to close: socketpair(2).
+    public static func socketPair() throws(Errno) -> (FileDescriptor, FileDescriptor) {
+        var raw: [Int32] = [-1, -1]
+        try check(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &raw))
+        return (FileDescriptor(rawValue: raw[0]), FileDescriptor(rawValue: raw[1]))
+    }
+
     /// The corresponding call is accept4(2).
     public func acceptConnection() throws(Errno) -> OwnedDescriptor {
         let raw = try checkRetrying { ck_accept(rawValue) }
         return OwnedDescriptor(owning: FileDescriptor(rawValue: raw))
     }
+
+    /// Ends a connection for both sides, whoever else holds the descriptor (shutdown(2)).
+    public func shutDown() { _ = CKernel.shutdown(rawValue, Int32(SHUT_RDWR)) }
 
     /// Whether this is a socket that listens; nothing where it is no socket (getsockopt(2), SO_ACCEPTCONN).
     public var isListening: Bool? {

@@ -8,7 +8,7 @@ extension BackEndConnection {
     /// types").
     ///
     /// - Returns: the payload of the message's own reply, if it has one.
-    func handle(_ code: RequestCode, _ message: Message) throws(ProtocolError) -> [UInt8]? {
+    func handle(_ code: RequestCode, _ message: Message) throws(ProtocolError) -> Reply? {
         try checkDescriptors(code, message)
         switch code {
         case .getFeatures: return try get(message, offeredFeatures.rawValue)
@@ -27,6 +27,12 @@ extension BackEndConnection {
         case .setMemoryTable: try setMemoryTable(message)
         case .addMemoryRegion: try addMemoryRegion(message)
         case .removeMemoryRegion: try removeMemoryRegion(message)
+        case .setLogBase: return try setLog(message)
+        case .setLogDescriptor: try setLogSignal(message)
+        case .getInflight: return try makeInflight(message)
+        case .setInflight: try setInflight(message)
+        case .setBackEndConnection: try setBackEndConnection(message)
+        case .kickRing: try kickRing(message.decode(vhost_vring_state.self))
         case .setRingSize: try setRingSize(message.decode(vhost_vring_state.self))
         case .setRingAddresses: try setRingAddresses(message.decode(vhost_vring_addr.self))
         case .setRingBase: try setRingBase(message.decode(vhost_vring_state.self))
@@ -44,6 +50,7 @@ extension BackEndConnection {
         switch code {
         // Their number depends on the payload.
         case .setMemoryTable, .setRingKick, .setRingCall, .setRingError: return
+        case .setLogBase, .setLogDescriptor, .setInflight, .setBackEndConnection: try message.expectDescriptors(1)
         case .addMemoryRegion: try message.expectDescriptors(1)
         // Some front ends send one, which is to be closed and no more (vhost-user, VHOST_USER_REM_MEM_REG).
         case .removeMemoryRegion: if message.descriptors.count > 1 { try message.expectDescriptors(0) }
@@ -51,9 +58,9 @@ extension BackEndConnection {
         }
     }
 
-    private func get(_ message: Message, _ value: UInt64) throws(ProtocolError) -> [UInt8] {
+    private func get(_ message: Message, _ value: UInt64) throws(ProtocolError) -> Reply {
         try message.expectPayload(0)
-        return bytes(of: value)
+        return Reply(bytes(of: value))
     }
 
     // MARK: features and status
@@ -62,8 +69,13 @@ extension BackEndConnection {
         guard offeredFeatures.isSuperset(of: new) else {
             throw .featuresNotOffered(new.subtracting(offeredFeatures).rawValue)
         }
-        guard new != features else { return }
-        try withRingsStopped { features = new }
+        // The log is turned on and off while rings run.
+        if new.symmetricDifference(features).subtracting(Self.logAllBit).isEmpty {
+            features = new
+        } else {
+            try withRingsStopped { features = new }
+        }
+        try updateLog()
     }
 
     private func setProtocolFeatures(_ bits: UInt64) throws(ProtocolError) {
@@ -71,7 +83,29 @@ extension BackEndConnection {
         guard ProtocolFeatures.offered.isSuperset(of: new) else {
             throw .featuresNotOffered(new.subtracting(.offered).rawValue)
         }
+        if new.contains(.inBandNotifications) {
+            guard new.isSuperset(of: [.backEndRequests, .acknowledgements]) else { throw .inBandWithoutChannel }
+            for ring in rings {
+                ring.call.allowMessages()
+                ring.error.allowMessages()
+            }
+        }
         protocolFeatures = new
+    }
+
+    /// SET_BACKEND_REQ_FD.
+    private func setBackEndConnection(_ message: Message) throws(ProtocolError) {
+        guard protocolFeatures.contains(.backEndRequests) else { throw .notNegotiated }
+        try message.expectPayload(0)
+        let socket = message.descriptors.takeFirst()!
+        guard socket.descriptor.isListening == false else { throw .descriptor(.notSocket) }
+        do throws(Errno) {
+            signals.set(
+                try BackEndChannel(
+                    socket: socket, acknowledges: protocolFeatures.contains(.acknowledgements), logger: logger))
+        } catch {
+            throw .descriptor(error)
+        }
     }
 
     /// It is deprecated, and means all rings and not the session (vhost-user, VHOST_USER_RESET_OWNER).
@@ -85,6 +119,7 @@ extension BackEndConnection {
         try message.expectPayload(0)
         stopAllRings()
         for ring in rings { ring.reset() }
+        inflight = nil
         device.reset()
         status = []
     }
@@ -103,17 +138,17 @@ extension BackEndConnection {
 
     // MARK: configuration space
 
-    private func getConfiguration(_ message: Message) throws(ProtocolError) -> [UInt8] {
+    private func getConfiguration(_ message: Message) throws(ProtocolError) -> Reply {
         let head = try message.decodeHead(ConfigurationHead.self)
         try message.expectPayload(MemoryLayout<ConfigurationHead>.size + Int(head.size))
         let space = device.configuration
         // What is beyond the space is none of the device's; the length says that it was wrong to ask (GET_CONFIG).
         guard head.size <= ConfigurationHead.largestSize, Int(head.offset) <= space.count,
             Int(head.size) <= ConfigurationHead.largestSize - Int(head.offset)
-        else { return bytes(of: ConfigurationHead(offset: head.offset, size: 0, flags: head.flags)) }
+        else { return Reply(bytes(of: ConfigurationHead(offset: head.offset, size: 0, flags: head.flags))) }
         var part = Array(space[Int(head.offset)...].prefix(Int(head.size)))
         part.append(contentsOf: repeatElement(0, count: Int(head.size) - part.count))
-        return bytes(of: head) + part
+        return Reply(bytes(of: head) + part)
     }
 
     /// All of a file system's space is the device's to write (virtio 1.4, 5.11.4).
@@ -137,18 +172,20 @@ extension BackEndConnection {
                 payload.loadUnaligned(fromByteOffset: start + $0 * size, as: MemoryRegionDescription.self)
             }
         }
-        try withRingsStopped { () throws(ProtocolError) in try memory.replace(descriptions, message.descriptors) }
+        try memory.replace(descriptions, message.descriptors)
+        try memoryChanged()
     }
 
     private func addMemoryRegion(_ message: Message) throws(ProtocolError) {
         let region = try message.decode(SingleRegionMessage.self).region
         let descriptor = message.descriptors.takeFirst()!
         try memory.add(region, descriptor)
-        try withRingsStopped {}
+        try memoryChanged()
     }
 
     private func removeMemoryRegion(_ message: Message) throws(ProtocolError) {
         let region = try message.decode(SingleRegionMessage.self).region
-        try withRingsStopped { () throws(ProtocolError) in try memory.remove(region) }
+        try memory.remove(region)
+        try memoryChanged()
     }
 }

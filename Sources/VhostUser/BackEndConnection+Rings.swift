@@ -1,4 +1,5 @@
 import CKernel
+import GuestMemory
 import Syscalls
 import SystemPackage
 import Virtio
@@ -15,12 +16,28 @@ extension BackEndConnection {
         try update(number)
     }
 
-    /// The front end may also send this while the ring runs, with the addresses that the ring has, to change the flags.
+    /// The front end may also send this while the ring runs, with the addresses that the ring has, to change whether its
+    /// used ring is logged. Then the ring runs on.
     func setRingAddresses(_ addresses: vhost_vring_addr) throws(ProtocolError) {
         let (number, ring) = try ring(addresses.index)
+        let isLogged = addresses.flags & 1 << UInt32(VHOST_VRING_F_LOG) != 0
+        ring.log.usedRing = isLogged ? GuestAddress(addresses.log_guest_addr) : nil
+        if let old = ring.addresses, old.isSamePlace(as: addresses) { return try update(number) }
         if ring.isRunning { stop(number) }
         ring.addresses = addresses
         try update(number)
+    }
+
+    /// VRING_KICK: the driver has made something available, and a ring that nothing has started yet is started.
+    func kickRing(_ state: vhost_vring_state) throws(ProtocolError) {
+        guard protocolFeatures.contains(.inBandNotifications) else { throw .notNegotiated }
+        let (number, ring) = try ring(state.index)
+        if ring.kick == nil {
+            ring.isBroken = false
+            ring.kick = .message
+            try update(number)
+        }
+        ring.doorbell?.ring(lending: false)
     }
 
     func setRingBase(_ state: vhost_vring_state) throws(ProtocolError) {
@@ -31,12 +48,12 @@ extension BackEndConnection {
 
     /// Stops the ring and says where it would go on; for a packed ring twice, as what is available and what is used
     /// meet where no chain is in flight.
-    func getRingBase(_ state: vhost_vring_state) throws(ProtocolError) -> [UInt8] {
+    func getRingBase(_ state: vhost_vring_state) throws(ProtocolError) -> Reply {
         let (number, ring) = try ring(state.index)
         if ring.isRunning { stop(number) }
         ring.kick = nil
         ring.isBroken = false
-        return bytes(of: vhost_vring_state(index: state.index, num: ring.base))
+        return Reply(bytes(of: vhost_vring_state(index: state.index, num: ring.base)))
     }
 
     func setRingKick(_ message: Message) throws(ProtocolError) {
@@ -82,5 +99,12 @@ extension BackEndConnection {
         try message.expectDescriptors(hasDescriptor ? 1 : 0)
         guard let descriptor = message.descriptors.takeFirst() else { return (number, ring, nil) }
         return (number, ring, SharedDescriptor(descriptor))
+    }
+}
+
+extension vhost_vring_addr {
+    fileprivate func isSamePlace(as other: Self) -> Bool {
+        desc_user_addr == other.desc_user_addr && avail_user_addr == other.avail_user_addr
+            && used_user_addr == other.used_user_addr
     }
 }

@@ -26,16 +26,26 @@ final class BackEndConnection {
     var status: DeviceStatus = []
     var memory = MemoryTable()
     let rings: [Ring]
+    /// The pages that the device writes, while the front end wants to know.
+    let writeLog = WriteLog()
+    var log: DirtyLog?
+    let logSignal: RingSignal
+    /// Where the front end wants records of chains in flight.
+    var inflight: (description: InflightDescription, region: GuestRegion)?
+    let signals = InBandSignals()
 
     init(device: any VirtioDevice, socket: consuming OwnedDescriptor, logger: Logger) throws(Errno) {
         self.device = device
         self.logger = logger
         stream = MessageStream(socket: socket)
         broken = try BrokenRings()
-        rings = try device.queueSizes.indices.map { _ throws(Errno) in try Ring() }
+        logSignal = try RingSignal()
+        rings = try device.queueSizes.indices.map { [signals, writeLog] number throws(Errno) in
+            try Ring(number, signals, writeLog)
+        }
     }
 
-    var offeredFeatures: FeatureBits { device.features.union(Self.protocolFeaturesBit) }
+    var offeredFeatures: FeatureBits { device.features.union([Self.protocolFeaturesBit, Self.logAllBit]) }
 
     // MARK: the connection
 
@@ -57,27 +67,29 @@ final class BackEndConnection {
     private func answer(_ message: Message, _ stop: FileDescriptor) throws(ProtocolError) {
         let request = message.header.request
         let wantsAcknowledgement = message.header.needsReply && protocolFeatures.contains(.acknowledgements)
-        var reply: [UInt8]?
+        var reply: Reply?
         do throws(ProtocolError) {
             guard !message.header.isReply else { throw .unexpectedReply(request) }
             guard let code = RequestCode(rawValue: request) else { throw .unknownRequest(request) }
             logger.trace("message", metadata: ["request": "\(code)"])
             reply = try handle(code, message)
-            if reply == nil && wantsAcknowledgement { reply = bytes(of: UInt64(0)) }
+            if reply == nil && wantsAcknowledgement { reply = Reply(bytes(of: UInt64(0))) }
         } catch {
             let hasReply = RequestCode(rawValue: request)?.hasReply ?? false
             guard wantsAcknowledgement, !hasReply, !error.isFatal else { throw error }
             logger.error("refused a message", metadata: ["request": "\(request)", "error": "\(error)"])
-            reply = bytes(of: UInt64(1))
+            reply = Reply(bytes(of: UInt64(1)))
         }
         guard let reply else { return }
         try stream.send(
-            MessageHeader(request: request, payloadSize: reply.count, isReply: true), reply, stop: stop)
+            MessageHeader(request: request, payloadSize: reply.payload.count, isReply: true), reply.payload,
+            descriptors: reply.descriptors, stop: stop)
     }
 
     private func end() {
         stopAllRings()
         device.reset()
+        signals.set(nil)
     }
 
     // MARK: rings
@@ -104,10 +116,11 @@ final class BackEndConnection {
         let configuration = try configuration(of: ring)
         let activation = QueueActivation(
             configuration: configuration, memory: memory.map, start: UInt16(truncatingIfNeeded: ring.base),
-            kick: try kick(of: ring), interrupt: { [call = ring.call] in call.send() },
+            inflight: try inflightRegion(of: number), log: ring.log, kick: try kick(of: ring),
+            interrupt: { [call = ring.call] in call.raise() },
             broken: { [broken] error in broken.report(number, error) })
         do throws(RingError) {
-            _ = try device.startQueue(number, activation)
+            ring.doorbell = try device.startQueue(number, activation)
         } catch {
             throw .ring(error)
         }
@@ -132,6 +145,7 @@ final class BackEndConnection {
         // None of the queue's chains is in the device's hands, so a packed ring returns the next one at the same place.
         rings[number].base = features.contains(.packedRing) ? next | next << 16 : next
         rings[number].isRunning = false
+        rings[number].doorbell = nil
     }
 
     func stopAllRings() {
@@ -147,12 +161,37 @@ final class BackEndConnection {
         if let failure { throw failure }
     }
 
+    /// Lets running queues go on in the memory as it is now, without a stop: what is in flight in old memory stays good.
+    /// A ring that lies in memory that is gone is stopped.
+    func memoryChanged() throws(ProtocolError) {
+        var failure: ProtocolError?
+        for (number, ring) in rings.enumerated() {
+            do throws(ProtocolError) {
+                if ring.isRunning { try move(number) } else { try update(number) }
+            } catch {
+                if ring.isRunning { stop(number) }
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        try updateLog()
+    }
+
+    private func move(_ number: Int) throws(ProtocolError) {
+        let configuration = try configuration(of: rings[number])
+        do throws(RingError) {
+            try device.moveQueue(number, to: configuration, memory: memory.map)
+        } catch {
+            throw .ring(error)
+        }
+    }
+
     private func stopBrokenRings() {
         for (number, error) in broken.take() where rings[number].isRunning {
             logger.error("the driver broke a ring", metadata: ["queue": "\(number)", "error": "\(error)"])
             rings[number].isBroken = true
             stop(number)
-            rings[number].error.send()
+            rings[number].error.raise()
         }
     }
 }

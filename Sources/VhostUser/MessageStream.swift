@@ -14,12 +14,14 @@ struct MessageStream: ~Copyable {
 
     /// Takes the next message; waits for it if it is not there yet.
     ///
-    /// - Parameter stop: ends a wait when it is readable.
+    /// - Parameters:
+    ///   - stop: ends a wait when it is readable.
+    ///   - isDue: whether the peer has to send it at once, as a reply.
     /// - Returns: nothing when the peer has closed the connection between two messages.
-    func receive(stop: FileDescriptor? = nil) throws(ProtocolError) -> Message? {
+    func receive(stop: FileDescriptor? = nil, isDue: Bool = false) throws(ProtocolError) -> Message? {
         let descriptors = DescriptorList()
         var head = [UInt8](repeating: 0, count: MessageHeader.size)
-        guard try fill(&head, descriptors, mayEnd: true, stop) else { return nil }
+        guard try fill(&head, descriptors, mayEnd: !isDue, stop) else { return nil }
         let header = head.withUnsafeBytes { $0.loadUnaligned(as: MessageHeader.self) }
         guard header.hasKnownVersion else { throw .version }
         guard header.payloadSize <= MessageHeader.largestPayload else { throw .payloadTooLong(header.payloadSize) }

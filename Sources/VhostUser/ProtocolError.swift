@@ -11,9 +11,14 @@ enum ProtocolError: Error, Equatable {
     case version
     case payloadTooLong(UInt32)
     case socket(Errno)
+    /// INBAND_NOTIFICATIONS without what it needs; the end of the connection is how to say so (vhost-user, "In-band
+    /// notifications").
+    case inBandWithoutChannel
 
     // These are about one whole message.
     case unknownRequest(UInt32)
+    /// The request needs a protocol feature that was not agreed on.
+    case notNegotiated
     case unexpectedReply(UInt32)
     case payloadSize(UInt32, expected: Int)
     case descriptorCount(Int, expected: Int)
@@ -29,13 +34,15 @@ enum ProtocolError: Error, Equatable {
     case mapping(Errno)
     case addressOutsideMemory(UInt64)
     case ring(RingError)
+    case logTooSmall
+    case inflightTooSmall
     case readOnlyConfiguration
     case descriptor(Errno)
 
     /// Whether the connection can't go on, however the peer wants to hear of it.
     var isFatal: Bool {
         switch self {
-        case .truncated, .stalled, .version, .payloadTooLong, .socket: true
+        case .truncated, .stalled, .version, .payloadTooLong, .socket, .inBandWithoutChannel: true
         default: false
         }
     }

@@ -6,6 +6,8 @@ public enum RequestCode: UInt32, CaseIterable, Sendable {
     case setOwner = 3
     case resetOwner = 4
     case setMemoryTable = 5
+    case setLogBase = 6
+    case setLogDescriptor = 7
     case setRingSize = 8
     case setRingAddresses = 9
     case setRingBase = 10
@@ -17,9 +19,13 @@ public enum RequestCode: UInt32, CaseIterable, Sendable {
     case setProtocolFeatures = 16
     case getQueueCount = 17
     case setRingEnable = 18
+    case setBackEndConnection = 21
     case getConfiguration = 24
     case setConfiguration = 25
+    case getInflight = 31
+    case setInflight = 32
     case resetDevice = 34
+    case kickRing = 35
     case getMemorySlotCount = 36
     case addMemoryRegion = 37
     case removeMemoryRegion = 38
@@ -30,8 +36,8 @@ public enum RequestCode: UInt32, CaseIterable, Sendable {
     /// "Communication").
     var hasReply: Bool {
         switch self {
-        case .getFeatures, .getRingBase, .getProtocolFeatures, .getQueueCount, .getConfiguration, .getMemorySlotCount,
-            .getStatus:
+        case .getFeatures, .setLogBase, .getRingBase, .getProtocolFeatures, .getQueueCount, .getConfiguration,
+            .getInflight, .getMemorySlotCount, .getStatus:
             true
         default: false
         }

@@ -1,6 +1,8 @@
 import CKernel
+import GuestMemory
 import Syscalls
 import SystemPackage
+import Virtio
 
 /// A virtqueue as the front end has described it so far (vhost-user, "Ring states").
 final class Ring {
@@ -9,6 +11,8 @@ final class Ring {
         case descriptor(SharedDescriptor)
         /// Nothing does: the back end looks from time to time (SET_VRING_KICK with the invalid-descriptor flag).
         case polling
+        /// A message does (VRING_KICK).
+        case message
     }
 
     var size: UInt32 = 0
@@ -26,10 +30,15 @@ final class Ring {
     var isBroken = false
     let call: RingSignal
     let error: RingSignal
+    /// What of its writes are to be noted.
+    let log: QueueLog
+    /// Where the device is kicked, while it has the queue.
+    var doorbell: Doorbell?
 
-    init() throws(Errno) {
-        call = try RingSignal()
-        error = try RingSignal()
+    init(_ number: Int, _ signals: InBandSignals, _ writes: WriteLog) throws(Errno) {
+        call = try RingSignal { signals.post(.init(code: .ringCall, queue: number)) }
+        error = try RingSignal { signals.post(.init(code: .ringError, queue: number)) }
+        log = QueueLog(writes)
     }
 
     var isStarted: Bool { kick != nil && !isBroken }
@@ -42,6 +51,7 @@ final class Ring {
         kick = nil
         isEnabled = false
         isBroken = false
+        log.usedRing = nil
     }
 
     /// A descriptor of the kick for a queue that is about to start.
@@ -49,6 +59,7 @@ final class Ring {
         switch kick {
         case .descriptor(let shared): try EventDescriptor(rungBy: shared.descriptor.duplicateClosingOnExec())
         case .polling, nil: try EventDescriptor.rungByNobody()
+        case .message: try EventDescriptor()
         }
     }
 }

@@ -1,3 +1,4 @@
+import Synchronization
 import Syscalls
 import SystemPackage
 
@@ -11,14 +12,29 @@ final class RingSignal: Sendable {
     /// Stands for no eventfd: one that nobody reads.
     private let silent: OwnedDescriptor
     private let current: OwnedDescriptor
+    /// Whether it travels as a message, because the front end has given no eventfd and wants it so.
+    private let isInBand = Atomic<Bool>(false)
+    private let message: (@Sendable () -> Void)?
+    /// Whether the front end has said anything about an eventfd.
+    private let isSettled = Atomic<Bool>(false)
 
-    init() throws(Errno) {
+    /// - Parameter message: sends the signal as a message.
+    init(message: (@Sendable () -> Void)? = nil) throws(Errno) {
         silent = try EventDescriptor.makeSilent()
         current = try silent.descriptor.duplicateClosingOnExec()
+        self.message = message
+    }
+
+    /// Lets the signal travel as a message where the front end has said nothing about an eventfd (vhost-user, "In-band
+    /// notifications").
+    func allowMessages() {
+        if !isSettled.load(ordering: .relaxed) { isInBand.store(true, ordering: .releasing) }
     }
 
     /// From here on the front end hears of it at `target`, or not at all.
     func setTarget(_ target: FileDescriptor?) throws(Errno) {
+        isSettled.store(true, ordering: .relaxed)
+        isInBand.store(false, ordering: .releasing)
         guard let target else { return try silent.descriptor.replace(current.descriptor) }
         // Nothing of the front end's may hold up a thread of the device's.
         try target.stopBlocking()
@@ -26,5 +42,11 @@ final class RingSignal: Sendable {
     }
 
     /// A full counter is as good as one more.
-    func send() { EventDescriptor.ring(current.descriptor) }
+    func raise() {
+        if isInBand.load(ordering: .acquiring) {
+            message?()
+        } else {
+            EventDescriptor.ring(current.descriptor)
+        }
+    }
 }

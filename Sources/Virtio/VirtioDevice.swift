@@ -20,6 +20,16 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// - Returns: where the driver's kicks go.
     func startQueue(_ number: Int, _ activation: consuming QueueActivation) throws(RingError) -> Doorbell
 
+    /// Goes on with a running queue in another map of the same memory: regions have come or gone. Chains that the device
+    /// has stay good where they are, in the old map, and operations that block for them go on; the next one is looked for
+    /// in the new map.
+    ///
+    /// - Parameter configuration: of the same size and features.
+    /// - Throws: where the ring itself is not in the new map. The queue then is as it was.
+    func moveQueue(
+        _ number: Int, to configuration: QueueConfiguration, memory: GuestMemoryMap
+    ) throws(RingError)
+
     /// Stops to serve a queue and waits until none of its chains is in the device's hands.
     ///
     /// - Returns: where the queue would go on: ``Virtqueue/AvailableReader/nextAvailable``.
@@ -38,6 +48,10 @@ public struct QueueActivation: ~Copyable, Sendable {
     public let start: UInt16?
     /// Where the driver kicks. A transport that has the driver's own eventfd passes that on; otherwise a new one.
     public let kick: EventDescriptor
+    /// Where to keep which chains the device has, so that another can take over from it.
+    public let inflight: InflightRegion?
+    /// Who wants to know what the device writes into guest memory.
+    public let log: QueueLog?
     /// Tells the driver that the device has returned something (a used buffer notification).
     public let interrupt: @Sendable () -> Void
     /// Reports that the driver broke the ring. The device has stopped to look at it.
@@ -45,12 +59,15 @@ public struct QueueActivation: ~Copyable, Sendable {
 
     public init(
         configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16? = nil,
-        kick: consuming EventDescriptor, interrupt: @escaping @Sendable () -> Void,
+        inflight: InflightRegion? = nil, log: QueueLog? = nil, kick: consuming EventDescriptor,
+        interrupt: @escaping @Sendable () -> Void,
         broken: @escaping @Sendable (RingError) -> Void
     ) {
         self.configuration = configuration
         self.memory = memory
         self.start = start
+        self.inflight = inflight
+        self.log = log
         self.kick = kick
         self.interrupt = interrupt
         self.broken = broken

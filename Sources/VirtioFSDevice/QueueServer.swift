@@ -21,8 +21,15 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let interrupt: @Sendable () -> Void
     private let reportBroken: @Sendable (RingError) -> Void
 
+    /// Who wants to know what is written into guest memory.
+    private let log: QueueLog?
+    /// Descriptors in the queue.
+    private let size: UInt16
     /// Only the leader touches it.
-    private let available: AvailableReader
+    private var view: RingView
+    /// Where to go on from the next chain on; guarded by `stateLock`.
+    private var nextMove: RingMove?
+    private let hasMove = Atomic<Bool>(false)
     /// Guarded by `usedLock`.
     private let used: UsedWriter
     private let usedLock = Lock()
@@ -33,7 +40,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Chains that a thread on loan could not finish, and the threads; guarded by `stateLock`.
     private let stateLock = Lock()
-    private var putAside: [PoppedChain] = []
+    private var putAside: [(chain: PoppedChain, view: RingView)] = []
     /// What threads on loan serve with, those that are free.
     private var lentExchanges: [Exchange] = []
     private var workers: [OSThread] = []
@@ -55,23 +62,29 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         name = number == 0 ? "hiprio" : "request-\(number)"
         interrupt = activation.interrupt
         reportBroken = activation.broken
-        let size = activation.configuration.size
-        available = try AvailableReader(
-            activation.configuration, memory: activation.memory, start: activation.start)
-        used = available.usedWriter()
+        size = activation.configuration.size
+        log = activation.log
+        view = RingView(
+            try AvailableReader(
+                activation.configuration, memory: activation.memory, start: activation.start,
+                inflight: activation.inflight),
+            in: RingMove(configuration: activation.configuration, memory: activation.memory))
+        used = view.available.usedWriter()
         putAside.reserveCapacity(Int(size))
+        // The last one is taken first.
+        putAside += view.available.leftOver.reversed().map { ($0, view) }
         let kick = activation.takeKick()
         var lending: (@Sendable () -> Bool)?
         if options.kick == .adaptive {
             lending = { [weak self] () -> Bool in self?.serveOnLoan() ?? false }
         }
         doorbell = Doorbell(event: kick, serve: lending)
-        startWorker(size: size)
+        startWorker()
     }
 
     // MARK: starting and stopping
 
-    private func startWorker(size: UInt16) {
+    private func startWorker() {
         stateLock.withLock { () -> Void in
             guard !isStopping else { return }
             do throws(Errno) {
@@ -96,7 +109,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         // Threads on loan leave when they see `stopping`. The lead is then kept for ever.
         while !takeLead() { lead.park(while: 1, nanoseconds: 1_000_000) }
         while lenders.value > 0 { lenders.park(while: lenders.value, nanoseconds: 1_000_000) }
-        return available.nextAvailable
+        return view.available.nextAvailable
     }
 
     private var isStopping: Bool { stopping.load(ordering: .acquiring) }
@@ -104,11 +117,49 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// Whether the ring may be looked at: not once it stops, and not once the driver has broken it.
     private var mayServe: Bool { !isStopping && !broken.load(ordering: .acquiring) }
 
+    // MARK: memory that comes and goes
+
+    /// Goes on in another map of the same memory, from the next chain on; see ``Virtio/VirtioDevice/moveQueue(_:to:memory:)``.
+    func move(to configuration: QueueConfiguration, memory: GuestMemoryMap) throws(RingError) {
+        // Whether the ring can be there at all is found out now, on the caller's thread.
+        _ = try AvailableReader(configuration, memory: memory)
+        stateLock.withLock { nextMove = RingMove(configuration: configuration, memory: memory) }
+        hasMove.store(true, ordering: .releasing)
+        doorbell.wake()
+    }
+
+    /// As leader.
+    private func makeMove() throws(RingError) {
+        hasMove.store(false, ordering: .relaxed)
+        guard let move = stateLock.withLock({ nextMove.take() }) else { return }
+        view = RingView(try view.available.moved(to: move.configuration, memory: move.memory), in: move)
+        try usedLock.withLock { () throws(RingError) in
+            try used.move(to: move.configuration, memory: move.memory)
+        }
+    }
+
     // MARK: the lead
 
     private func takeLead() -> Bool { lead.compareExchange(expected: 0, desired: 1) }
 
     private func leaveLead() { lead.store(0) }
+
+    private func suppressKicks() {
+        view.available.suppressKicks()
+        noteEvents()
+    }
+
+    /// Asks for kicks; whether the ring is empty.
+    private func armKicks() -> Bool {
+        let isEmpty = view.available.armKicks()
+        noteEvents()
+        return isEmpty
+    }
+
+    private func noteEvents() {
+        guard let log, log.isOn, let usedRing = log.usedRing else { return }
+        log.note { view.noteEvents(usedRing, into: $0) }
+    }
 
     /// Serves what is available, as leader, until nothing is, and gives up the lead.
     ///
@@ -116,7 +167,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// - Returns: false when an operation blocked on the way, and somebody else has lead and duty now.
     private func leadUntilEmpty(_ exchange: Exchange) -> Bool {
         while true {
-            available.suppressKicks()
+            suppressKicks()
             repeat {
                 guard serveAvailable(exchange) else { return false }
             } while pollForMore()
@@ -124,13 +175,14 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
                 leaveLead()
                 return true
             }
-            guard available.armKicks() else { continue }
-            let place = available.nextAvailable
+            guard armKicks() else { continue }
+            let view = view
+            let place = view.available.nextAvailable
             leaveLead()
             // A kick may have come between arming and leaving, and its thread have found the lead taken. So look once
             // more now that it can be taken; the fence pairs with the one in the driver's needsKick.
             fullFence()
-            if available.isEmpty(at: place) || !takeLead() { return true }
+            if view.available.isEmpty(at: place) || !takeLead() { return true }
         }
     }
 
@@ -138,14 +190,22 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private func serveAvailable(_ exchange: Exchange) -> Bool {
         while mayServe {
             do throws(RingError) {
-                guard let chain = try available.pop() else { return true }
-                guard serve(chain, exchange, as: .leader) else { return false }
+                guard let chain = try pop() else { return true }
+                guard serve(chain, view, exchange, as: .leader) else { return false }
             } catch {
                 breakRing(error)
                 return true
             }
         }
         return true
+    }
+
+    /// Takes a chain, as leader. A move that was asked for before the driver made the chain available is made before the
+    /// chain is walked.
+    private func pop() throws(RingError) -> PoppedChain? {
+        let chain = try view.available.pop()
+        if hasMove.load(ordering: .acquiring) { try makeMove() }
+        return chain
     }
 
     /// Looks for new chains for a while; whether there are some.
@@ -156,7 +216,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             // What is available stays so while the queue stops, or is broken: nobody takes it any more.
             guard mayServe else { return false }
             for _ in 0..<64 {
-                if !available.isEmpty { return true }
+                if !view.available.isEmpty { return true }
                 spinHint()
             }
         } while monotonicNanoseconds() < deadline
@@ -168,10 +228,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// Serves a chain and returns it to the driver.
     ///
     /// - Returns: false when the thread has given its lead away meanwhile.
-    private func serve(_ chain: PoppedChain, _ exchange: Exchange, as role: Request.Role) -> Bool {
+    private func serve(
+        _ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, as role: Request.Role
+    ) -> Bool {
         let request = exchange.request
         do throws(RingError) {
-            try available.walk(from: chain, into: &exchange.segments)
+            try view.available.walk(from: chain, into: &exchange.segments)
         } catch {
             breakRing(error)
             return true
@@ -180,18 +242,25 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         request.role = role
         request.hasBlocked = false
         do throws(Restart) {
-            finish(chain, written: try session.serve(exchange))
+            finish(chain, view, exchange, written: try session.serve(exchange))
         } catch {
-            stateLock.withLock { putAside.append(chain) }
+            stateLock.withLock { putAside.append((chain, view)) }
             doorbell.wake()
         }
         return !request.hasBlocked
     }
 
-    private func finish(_ chain: PoppedChain, written: UInt32) {
-        let wanted = usedLock.withLock {
+    private func finish(_ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, written: UInt32) {
+        let (wanted, place) = usedLock.withLock {
+            let place = used.nextUsed
             used.push(chain, written: written)
-            return used.needsInterrupt()
+            return (used.needsInterrupt(), place)
+        }
+        if let log, log.isOn {
+            log.note {
+                view.note(exchange.segments.writable, written: written, into: $0)
+                view.noteUsed(at: place, usedRing: log.usedRing, into: $0)
+            }
         }
         if wanted { interrupt() }
     }
@@ -225,8 +294,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Serves what lending threads have left; false when this thread blocked and gave its duty away.
     private func servePutAside(_ exchange: Exchange) -> Bool {
-        while let chain = stateLock.withLock({ putAside.popLast() }) {
-            guard serve(chain, exchange, as: .worker) else { return false }
+        while let (chain, view) = stateLock.withLock({ putAside.popLast() }) {
+            guard serve(chain, view, exchange, as: .worker) else { return false }
         }
         return true
     }
@@ -265,7 +334,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             dutyCalls.add(1)
             dutyCalls.wake()
         } else {
-            startWorker(size: available.size)
+            startWorker()
         }
     }
 
@@ -294,36 +363,37 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         guard let first = popOnLoan() else { return true }
         let exchange = takeExchange()
         defer { returnExchange(exchange) }
-        var next: PoppedChain? = first
-        while let chain = next {
-            _ = serve(chain, exchange, as: .onLoan)
+        var next: (PoppedChain, RingView)? = first
+        while let (chain, view) = next {
+            _ = serve(chain, view, exchange, as: .onLoan)
             next = takeLead() ? popOnLoan() : nil
         }
         return true
     }
 
     /// Takes a chain, as leader, and gives up the lead, with kicks asked for.
-    private func popOnLoan() -> PoppedChain? {
+    private func popOnLoan() -> (PoppedChain, RingView)? {
         var chain: PoppedChain?
         if mayServe {
             do throws(RingError) {
-                chain = try available.pop()
+                chain = try pop()
             } catch {
                 breakRing(error)
             }
         }
-        _ = available.armKicks()
-        let place = available.nextAvailable
+        let view = view
+        _ = armKicks()
+        let place = view.available.nextAvailable
         leaveLead()
         // Whoever kicked since found the lead taken or was told that no kick is wanted. That work is for the worker;
         // the fence pairs with the one in the driver's needsKick.
         fullFence()
-        if mayServe && !available.isEmpty(at: place) { doorbell.wake() }
-        return chain
+        if mayServe && !view.available.isEmpty(at: place) { doorbell.wake() }
+        return chain.map { ($0, view) }
     }
 
     private func takeExchange() -> Exchange {
-        stateLock.withLock { lentExchanges.popLast() } ?? Exchange(queueSize: available.size)
+        stateLock.withLock { lentExchanges.popLast() } ?? Exchange(queueSize: size)
     }
 
     private func returnExchange(_ exchange: Exchange) { stateLock.withLock { lentExchanges.append(exchange) } }

@@ -1,4 +1,5 @@
 import CKernel
+public import GuestMemory
 public import Logging
 import Syscalls
 public import Virtio
@@ -35,6 +36,12 @@ public final class VirtioFSDevice<Files: FileSystem>: VirtioDevice, @unchecked S
             number: number, activation: activation, session: session, options: settings.service, logger: logger)
         lock.withLock { servers[number] = server }
         return server.doorbell
+    }
+
+    public func moveQueue(
+        _ number: Int, to configuration: QueueConfiguration, memory: GuestMemoryMap
+    ) throws(RingError) {
+        try lock.withLock({ servers[number] })?.move(to: configuration, memory: memory)
     }
 
     @discardableResult

@@ -12,14 +12,48 @@ public struct AvailableReader: ~Copyable, Sendable {
 
     /// Of the kind that ``RingFeatures/packed`` chooses.
     ///
-    /// - Parameter start: where to go on when the device takes over a ring in mid-life, as ``nextAvailable`` tells it.
+    /// - Parameters:
+    ///   - start: where to go on when the device takes over a ring in mid-life, as ``nextAvailable`` tells it.
+    ///   - inflight: where to keep which chains are in flight, and where a device before this one may have done so.
     public init(
-        _ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16? = nil
+        _ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16? = nil,
+        inflight: InflightRegion? = nil
     ) throws(RingError) {
         if configuration.features.contains(.packed) {
-            kind = .packed(RingPlace(try PackedAvailableReader(configuration, memory: memory, start: start ?? 0x8000)))
+            kind = .packed(
+                RingPlace(
+                    try PackedAvailableReader(
+                        configuration, memory: memory, start: start ?? 0x8000, inflight: inflight)))
         } else {
-            kind = .split(RingPlace(try SplitAvailableReader(configuration, memory: memory, start: start ?? 0)))
+            kind = .split(
+                RingPlace(
+                    try SplitAvailableReader(configuration, memory: memory, start: start ?? 0, inflight: inflight)))
+        }
+    }
+
+    /// Chains that a device before this one had when it ended, in the order in which it took them: to be served again
+    /// before any other.
+    public var leftOver: [PoppedChain] {
+        switch kind {
+        case .split(let ring): unsafe ring.pointer.pointee.leftOver
+        case .packed(let ring): unsafe ring.pointer.pointee.leftOver
+        }
+    }
+
+    private init(_ kind: consuming Kind) { self.kind = kind }
+
+    /// The same half where the ring lies in another map of the same memory: regions have come or gone. It goes on where
+    /// this one stands, which pops nothing from here on; chains that this one has popped stay good in the old map.
+    ///
+    /// - Parameter configuration: of the same size and features.
+    public func moved(
+        to configuration: QueueConfiguration, memory: GuestMemoryMap
+    ) throws(RingError) -> AvailableReader {
+        switch kind {
+        case .split(let ring):
+            unsafe AvailableReader(.split(RingPlace(try ring.pointer.pointee.moved(to: configuration, memory))))
+        case .packed(let ring):
+            unsafe AvailableReader(.packed(RingPlace(try ring.pointer.pointee.moved(to: configuration, memory))))
         }
     }
 
@@ -116,6 +150,16 @@ public struct UsedWriter: ~Copyable, Sendable {
 
     init(_ writer: consuming SplitUsedWriter) { kind = .split(RingPlace(writer)) }
     init(_ writer: consuming PackedUsedWriter) { kind = .packed(RingPlace(writer)) }
+
+    /// Goes on where the ring lies in another map of the same memory.
+    ///
+    /// - Parameter configuration: of the same size and features.
+    public func move(to configuration: QueueConfiguration, memory: GuestMemoryMap) throws(RingError) {
+        switch kind {
+        case .split(let ring): try unsafe ring.pointer.pointee.move(to: configuration, memory)
+        case .packed(let ring): try unsafe ring.pointer.pointee.move(to: configuration, memory)
+        }
+    }
 
     /// Where the next chain will be returned: a free-running index in a split queue, a descriptor with the wrap counter
     /// in bit 15 in a packed one.

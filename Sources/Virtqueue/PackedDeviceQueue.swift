@@ -8,19 +8,70 @@ public struct PackedAvailableReader: ~Copyable {
     private let memory: GuestMemoryMap
     private let store: PackedChainStore
     private var next: PackedPosition
+    private let inflight: PackedInflight?
+    /// Chains that a device before this one had when it ended.
+    let leftOver: [PoppedChain]
 
-    /// - Parameter start: the position to go on from, wrap counter in bit 15, when the device takes over a ring in
-    ///   mid-life.
+    /// - Parameters:
+    ///   - start: the position to go on from, wrap counter in bit 15, when the device takes over a ring in mid-life.
+    ///   - inflight: where to keep which chains are in flight, and where a device before this one may have done so.
     public init(
-        _ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0x8000
+        _ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0x8000,
+        inflight: InflightRegion? = nil
     ) throws(RingError) {
         let fields = try PackedRingFields(configuration, memory: memory)
         let start = PackedPosition(rawValue: start)
         guard start.index < fields.size else { throw .descriptorIndex(start.index) }
+        let store = PackedChainStore(size: fields.size)
+        var tracker: PackedInflight?
+        var leftOver: [PoppedChain] = []
+        if let inflight {
+            let taken = try PackedInflight(inflight, size: fields.size, start: start) { fields.flags($0).load() }
+            leftOver = try Self.takeOver(taken, into: store)
+            tracker = taken
+        }
         self.fields = fields
         self.memory = memory
-        store = PackedChainStore(size: fields.size)
-        next = start
+        self.store = store
+        self.inflight = tracker
+        self.leftOver = leftOver
+        // Whoever starts a ring after a crash does not know what was taken out of it: that is used or in flight.
+        next = tracker?.used ?? start
+        for chain in leftOver { next.advance(by: chain.count, size: fields.size) }
+    }
+
+    private static func takeOver(
+        _ tracker: PackedInflight, into store: PackedChainStore
+    ) throws(RingError) -> [PoppedChain] {
+        var chains: [PoppedChain] = []
+        for (place, descriptors) in try tracker.takeOver() {
+            var draft = store.makeDraft()
+            for descriptor in descriptors {
+                guard store.append(descriptor, to: &draft) else { throw .badInflightRegion }
+            }
+            let copy = store.commit(draft)
+            tracker.adopt(place, as: copy)
+            chains.append(PoppedChain(id: descriptors.last!.id, copy: copy, count: UInt16(descriptors.count)))
+        }
+        return chains
+    }
+
+    private init(
+        fields: PackedRingFields, memory: GuestMemoryMap, store: PackedChainStore, next: PackedPosition,
+        inflight: PackedInflight?
+    ) {
+        self.fields = fields
+        self.memory = memory
+        self.store = store
+        self.next = next
+        self.inflight = inflight
+        leftOver = []
+    }
+
+    /// The same half, with the same chains in flight, where the ring lies in another map of the same memory.
+    func moved(to configuration: QueueConfiguration, _ memory: GuestMemoryMap) throws(RingError) -> Self {
+        let fields = try PackedRingFields(configuration, memory: memory)
+        return Self(fields: fields, memory: memory, store: store, next: next, inflight: inflight)
     }
 
     public var size: UInt16 { fields.size }
@@ -33,7 +84,8 @@ public struct PackedAvailableReader: ~Copyable {
     /// - Parameter start: the position to go on from, wrap counter in bit 15. Without chains in flight it is the same as
     ///   ``nextAvailable``, which is taken when nothing is given.
     public func usedWriter(start: UInt16? = nil) -> PackedUsedWriter {
-        PackedUsedWriter(fields: fields, store: store, next: PackedPosition(rawValue: start ?? nextAvailable))
+        let place = start.map { PackedPosition(rawValue: $0) } ?? inflight?.used ?? next
+        return PackedUsedWriter(fields: fields, store: store, next: place, inflight: inflight)
     }
 
     /// Whether the driver has made nothing available that was not popped yet.
@@ -60,7 +112,9 @@ public struct PackedAvailableReader: ~Copyable {
             guard !descriptor.hasNext else { continue }
             next = position
             // The last descriptor holds the buffer ID (virtio 1.4, 2.8.6).
-            return PoppedChain(id: descriptor.id, copy: store.commit(draft), count: draft.count)
+            let chain = PoppedChain(id: descriptor.id, copy: store.commit(draft), count: draft.count)
+            inflight?.take(chain, from: store)
+            return chain
         }
     }
 
@@ -118,16 +172,23 @@ public struct PackedAvailableReader: ~Copyable {
 /// The device's producing half of a packed virtqueue: it writes used descriptors (virtio 1.4, 2.8). One thread at a
 /// time.
 public struct PackedUsedWriter: ~Copyable {
-    private let fields: PackedRingFields
+    private var fields: PackedRingFields
     private let store: PackedChainStore
     private var next: PackedPosition
     /// Descriptors passed since the driver was asked whether it wants an interrupt; a lap is as good as several.
     private var unannounced: UInt16 = 0
+    private let inflight: PackedInflight?
 
-    init(fields: PackedRingFields, store: PackedChainStore, next: PackedPosition) {
+    init(fields: PackedRingFields, store: PackedChainStore, next: PackedPosition, inflight: PackedInflight?) {
+        self.inflight = inflight
         self.fields = fields
         self.store = store
         self.next = next
+    }
+
+    /// Goes on where the ring lies in another map of the same memory.
+    mutating func move(to configuration: QueueConfiguration, _ memory: GuestMemoryMap) throws(RingError) {
+        fields = try PackedRingFields(configuration, memory: memory)
     }
 
     /// Where the next used descriptor goes, wrap counter in bit 15.
@@ -140,9 +201,15 @@ public struct PackedUsedWriter: ~Copyable {
         let pointer = unsafe fields.pointer(next)
         unsafe SharedUInt32(at: pointer + 8).store(written)
         unsafe SharedUInt16(at: pointer + 12).store(chain.id)
+        var following = next
+        following.advance(by: chain.count, size: fields.size)
         // Releases: the driver that sees these flags sees the rest, and all that was written into the chain.
-        fields.flags(next).store(flags)
-        next.advance(by: chain.count, size: fields.size)
+        if let inflight {
+            inflight.giveBack(chain, next: following) { fields.flags(next).store(flags) }
+        } else {
+            fields.flags(next).store(flags)
+        }
+        next = following
         unannounced += min(fields.size - unannounced, chain.count)
         store.finish(chain.copy)
     }

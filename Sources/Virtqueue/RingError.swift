@@ -23,6 +23,8 @@ public enum RingError: Error, Equatable, Sendable {
     /// An indirect table without the feature, inside another, with NEXT set, empty, or of a broken size
     /// (virtio 1.4, 2.7.5.3.1).
     case badIndirectTable
+    /// What a device before this one has left about its chains in flight makes no sense.
+    case badInflightRegion
     /// The device returned a chain that it does not have.
     case unknownUsedID(UInt32)
     /// The device claims to have written more than the chain can hold.

@@ -8,12 +8,42 @@ public struct SplitAvailableReader: ~Copyable {
     private let memory: GuestMemoryMap
     /// The next entry of the available ring to look at; free-running, as `idx` is.
     public private(set) var nextAvailable: UInt16
+    private let inflight: SplitInflight?
+    /// Chains that a device before this one had when it ended.
+    let leftOver: [PoppedChain]
 
-    /// - Parameter start: the index to go on from, when the device takes over a ring in mid-life.
-    public init(_ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0) throws(RingError) {
-        fields = try SplitRingFields(configuration, memory: memory)
+    /// - Parameters:
+    ///   - start: the index to go on from, when the device takes over a ring in mid-life.
+    ///   - inflight: where to keep which chains are in flight, and where a device before this one may have done so.
+    public init(
+        _ configuration: QueueConfiguration, memory: GuestMemoryMap, start: UInt16 = 0, inflight: InflightRegion? = nil
+    ) throws(RingError) {
+        let fields = try SplitRingFields(configuration, memory: memory)
+        let usedIndex = fields.usedIndex.load()
+        var tracker: SplitInflight?
+        if let inflight { tracker = try SplitInflight(inflight, size: fields.size, usedIndex: usedIndex) }
+        let leftOver = tracker?.takeOver().map { PoppedChain(id: $0) } ?? []
+        self.fields = fields
         self.memory = memory
+        self.inflight = tracker
+        self.leftOver = leftOver
+        // Whoever starts a ring after a crash does not know what was taken out of it: that is used or in flight.
+        let isContinued = tracker?.isContinued ?? false
+        nextAvailable = isContinued ? usedIndex &+ UInt16(leftOver.count) : start
+    }
+
+    private init(fields: SplitRingFields, memory: GuestMemoryMap, start: UInt16, inflight: SplitInflight?) {
+        self.fields = fields
+        self.memory = memory
+        self.inflight = inflight
         nextAvailable = start
+        leftOver = []
+    }
+
+    /// The same half where the ring lies in another map of the same memory.
+    func moved(to configuration: QueueConfiguration, _ memory: GuestMemoryMap) throws(RingError) -> Self {
+        let fields = try SplitRingFields(configuration, memory: memory)
+        return Self(fields: fields, memory: memory, start: nextAvailable, inflight: inflight)
     }
 
     public var size: UInt16 { fields.size }
@@ -25,7 +55,7 @@ public struct SplitAvailableReader: ~Copyable {
     func isEmpty(at place: UInt16) -> Bool { fields.availableIndex.load() == place }
 
     /// The half that returns what this one pops. It goes on where the used ring's own index stands.
-    public func usedWriter() -> SplitUsedWriter { SplitUsedWriter(fields: fields) }
+    public func usedWriter() -> SplitUsedWriter { SplitUsedWriter(fields: fields, inflight: inflight) }
 
     /// Takes the next available chain; nothing when there is none.
     public mutating func pop() throws(RingError) -> PoppedChain? {
@@ -36,6 +66,7 @@ public struct SplitAvailableReader: ~Copyable {
         let head = fields.availableEntry(nextAvailable).load()
         guard head < fields.size else { throw .descriptorIndex(head) }
         nextAvailable &+= 1
+        inflight?.take(head)
         return PoppedChain(id: head)
     }
 
@@ -114,21 +145,28 @@ public struct SplitAvailableReader: ~Copyable {
 
 /// The device's producing half of a split virtqueue: it writes the used ring (virtio 1.4, 2.7.8). One thread at a time.
 public struct SplitUsedWriter: ~Copyable {
-    private let fields: SplitRingFields
+    private var fields: SplitRingFields
     /// Where the next entry of the used ring goes; free-running.
     public private(set) var nextUsed: UInt16
     /// The index up to which the driver was asked whether it wants an interrupt.
     private var announced: UInt16
+    private let inflight: SplitInflight?
 
     /// Goes on where the used ring's own index stands.
     public init(_ configuration: QueueConfiguration, memory: GuestMemoryMap) throws(RingError) {
-        self.init(fields: try SplitRingFields(configuration, memory: memory))
+        self.init(fields: try SplitRingFields(configuration, memory: memory), inflight: nil)
     }
 
-    fileprivate init(fields: SplitRingFields) {
+    fileprivate init(fields: SplitRingFields, inflight: SplitInflight?) {
         self.fields = fields
+        self.inflight = inflight
         nextUsed = fields.usedIndex.load()
         announced = nextUsed
+    }
+
+    /// Goes on where the ring lies in another map of the same memory.
+    mutating func move(to configuration: QueueConfiguration, _ memory: GuestMemoryMap) throws(RingError) {
+        fields = try SplitRingFields(configuration, memory: memory)
     }
 
     /// Returns a chain, with the number of bytes written into it.
@@ -137,8 +175,10 @@ public struct SplitUsedWriter: ~Copyable {
         entry.id.store(UInt32(chain.id))
         entry.length.store(written)
         nextUsed &+= 1
+        inflight?.willReturn(chain.id)
         // Releases: the driver that sees this index sees the entry and all that was written into the chain.
         fields.usedIndex.store(nextUsed)
+        inflight?.hasReturned(chain.id, usedIndex: nextUsed)
     }
 
     /// Whether the driver wants to be told of what was pushed since this was last asked (virtio 1.4, 2.7.10.2).

@@ -5,6 +5,9 @@ import ArgumentParser
 /// For the type `fuse.virtiofs`, mount(8) starts `/sbin/mount.fuse.virtiofs SOURCE MOUNTPOINT [-sfnv] [-o OPTIONS]` if
 /// that is there, and mount.fuse3(8) if not, which starts `virtiofs SOURCE MOUNTPOINT -o OPTIONS`. SOURCE is the tag of a
 /// device; which folder the device serves is said by `-o share=DIR`.
+///
+/// Under a name that starts with `virtiofsd` it is `virtiofs serve`: libvirt starts the program that a vhost-user.json
+/// file names, and knows no subcommands.
 struct CommandCall: Equatable {
     /// What the parser of subcommands is to see.
     let arguments: [String]
@@ -15,11 +18,17 @@ struct CommandCall: Equatable {
     init(_ words: [String]) throws {
         let name = words.first?.split(separator: "/").last ?? ""
         let rest = Array(words.dropFirst())
-        isMountHelper = name.hasPrefix("mount.") || Self.namesSourceAndPlace(rest)
+        isMountHelper = name.hasPrefix("mount.") || !name.hasPrefix("virtiofsd") && Self.namesSourceAndPlace(rest)
         if isMountHelper {
             arguments = try MountHelperCall(rest, isDirect: name.hasPrefix("mount.")).arguments
         } else {
-            arguments = rest.first == "mount" ? Self.withSettingsOutside(rest) : rest
+            arguments =
+                switch rest.first {
+                case "mount": Self.withSettingsOutside(rest)
+                case _ where name.hasPrefix("virtiofsd"): try ["serve"] + LegacyServeOptions.expand(rest)
+                case "serve": try ["serve"] + LegacyServeOptions.expand(Array(rest.dropFirst()))
+                default: rest
+                }
         }
     }
 

@@ -10,10 +10,13 @@ enum LoggingSetup {
         }
     }
 
-    /// - Parameter level: nothing logs nothing.
-    static func start(level: Logger.Level?) {
+    /// - Parameters:
+    ///   - level: nothing logs nothing.
+    ///   - syslog: whether to syslog(3), and not to standard error.
+    static func start(level: Logger.Level?, syslog: Bool = false) {
         LoggingSystem.bootstrap { label in
             guard let level else { return SwiftLogNoOpLogHandler() }
+            if syslog { return SyslogHandler(label: label, level: level) }
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = level
             return handler

@@ -49,6 +49,8 @@ struct ServeCommand: ParsableCommand {
     var logLevel = LogLevel.warn
     @Option(help: "Open files that the command may have; 0 leaves the limit as it is.")
     var rlimitNofile: Int?
+    @OptionGroup(title: "Device")
+    var device: DeviceOptions
     @Flag(help: "Print what the device can do, as JSON, and end.")
     var printCapabilities = false
 
@@ -69,7 +71,7 @@ struct ServeCommand: ParsableCommand {
 
     func run() throws {
         guard !printCapabilities else { return print(#"{"type": "fs"}"#) }
-        LoggingSetup.start(level: logLevel.level)
+        LoggingSetup.start(level: logLevel.level, syslog: device.syslog)
         try limitOpenFiles()
         let stop = try StopSignals()
         let server = BackEndServer(device: try makeDevice())
@@ -93,8 +95,9 @@ struct ServeCommand: ParsableCommand {
     private var folder: String { share ?? sharedDir! }
 
     private func makeDevice() throws -> VirtioFSDevice<HostDirectory> {
-        let options = HostDirectoryOptions(
+        var options = HostDirectoryOptions(
             cache: cache, writeback: writeback, readOnly: readonly, allowDirectIO: allowDirectIo)
+        device.apply(to: &options)
         let files: HostDirectory
         do {
             files = try HostDirectory(path: FilePath(folder), options: options)
@@ -104,6 +107,7 @@ struct ServeCommand: ParsableCommand {
         var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(queues))!
         // The thread that kicks is another machine's processor, and can't serve here.
         settings.service.kick = .worker
+        device.apply(to: &settings.service)
         settings.service.pollNanoseconds = UInt64(pollUs) * 1000
         return VirtioFSDevice(files: files, settings: settings)
     }

@@ -27,6 +27,17 @@ import Testing
         #expect(share.fs.begin(offered: []) == [])
     }
 
+    @Test("Listings with attributes, and the end of privileges, are the client's again where they are not wanted")
+    func withoutFlags() throws {
+        var options = HostDirectoryOptions()
+        options.attributesInListings = false
+        options.killsPrivileges = false
+        options.announcesSubmounts = false
+        let share = try Share(options)
+        let chosen = share.fs.begin(offered: InitFlags(rawValue: .max))
+        #expect(chosen.isDisjoint(with: [.doReaddirplus, .readdirplusAuto, .handleKillprivV2, .submounts]))
+    }
+
     @Test("Times that are given override the mode's")
     func times() throws {
         let options = HostDirectoryOptions(

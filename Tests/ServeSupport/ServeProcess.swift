@@ -48,7 +48,17 @@ public final class ServeProcess: @unchecked Sendable {
         if waitpid(pid, &found, 0) == pid { status = found }
     }
 
-    private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+    /// A file's text. What /proc gives comes in pieces, and one that is shorter than asked for is not the last.
+    private static func text(_ path: String) -> String {
+        guard let file = try? FileDescriptor.open(path, .readOnly) else { return "" }
+        defer { try? file.close() }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while let count = try? piece.withUnsafeMutableBytes({ try file.read(into: $0) }), count > 0 {
+            bytes += piece.prefix(count)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 
     private static func start(_ arguments: [String], in place: FilePath) throws -> pid_t {
         let output = try writable(place.appending("output"))

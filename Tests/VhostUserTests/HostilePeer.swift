@@ -16,6 +16,8 @@ final class HostilePeer {
     private let kick: EventDescriptor
     private let pipe: (read: FileDescriptor, write: FileDescriptor)
     private let null: FileDescriptor
+    /// A connection for the back end's requests, which nobody answers.
+    private let pair: (FileDescriptor, FileDescriptor)
 
     init(seed: UInt64) throws {
         random = SeededGenerator(seed: seed)
@@ -25,9 +27,10 @@ final class HostilePeer {
         let ends = try FileDescriptor.pipe()
         pipe = (ends.readEnd, ends.writeEnd)
         null = try FileDescriptor.open("/dev/null", .readWrite)
+        pair = try FileDescriptor.socketPair()
     }
 
-    deinit { for descriptor in [pipe.read, pipe.write, null] { try? descriptor.close() } }
+    deinit { for descriptor in [pipe.read, pipe.write, null, pair.0, pair.1] { try? descriptor.close() } }
 
     /// One connection, from a beginning by the rules, or none, to the end.
     func attack(_ frontEnd: RawFrontEnd) throws {
@@ -113,7 +116,11 @@ final class HostilePeer {
     private func makePayload(_ code: RequestCode) -> [UInt8] {
         switch code {
         case .setFeatures:
-            bytes(of: random.pick([RawFrontEnd.features, RawFrontEnd.features | 1 << 34, 1 << 30, random.next()]))
+            bytes(
+                of: random.pick([
+                    RawFrontEnd.features, RawFrontEnd.features | 1 << 34, RawFrontEnd.features | 1 << 26, 1 << 30,
+                    random.next(),
+                ]))
         case .setProtocolFeatures: bytes(of: random.once(in: 4) ? random.next() : ProtocolFeatures.offered.rawValue)
         case .setStatus: bytes(of: random.pick([0, 1, 3, 11, 15, random.next()]))
         case .setMemoryTable: makeTable()
@@ -122,6 +129,9 @@ final class HostilePeer {
         case .setRingBase, .getRingBase: makeState([0, 1, 0x8000_8000, 0xffff, .max])
         case .setRingEnable: makeState([0, 1, 1, 2])
         case .setRingAddresses: makeAddresses()
+        case .setLogBase: bytes(of: LogDescription(size: anySize(), offset: random.pick([0, 0, 0, 4096, 1, .max])))
+        case .getInflight, .setInflight: makeInflight()
+        case .kickRing: makeState([0, 0, 1])
         case .setRingKick, .setRingCall, .setRingError:
             bytes(of: UInt64(anyRing()) | (random.once(in: 6) ? 0x100 : 0))
         case .getConfiguration, .setConfiguration: makeConfiguration()
@@ -139,6 +149,7 @@ final class HostilePeer {
 
     private func makeAddresses() -> [UInt8] {
         var addresses = PeerMemory.addresses(anyRing())
+        if random.once(in: 4) { (addresses.flags, addresses.log_guest_addr) = (1, anyAddress()) }
         if random.once(in: 3) { addresses.desc_user_addr = anyAddress() }
         if random.once(in: 6) { addresses.used_user_addr = anyAddress() }
         if random.once(in: 6) { addresses.avail_user_addr = anyAddress() }
@@ -168,6 +179,16 @@ final class HostilePeer {
         return table
     }
 
+    private func anySize() -> UInt64 { random.pick([0, 1, 64, 4096, 1 << 16, 1 << 18, 1 << 19, 1 << 60, .max]) }
+
+    private func makeInflight() -> [UInt8] {
+        var description = InflightDescription(
+            size: anySize(), queueCount: random.pick([0, 1, 3, 3, 3, 4, .max]),
+            queueSize: random.pick([0, 64, 64, 1024, .max]))
+        description.offset = random.pick([0, 0, 0, 4096, 1, .max])
+        return random.once(in: 4) ? Array(bytes(of: description).prefix(20)) : bytes(of: description)
+    }
+
     private func makeConfiguration() -> [UInt8] {
         let size = random.pick([0, 4, 40, 256, 257])
         let claimed = random.once(in: 5) ? random.pick([0, 1, 1 << 31, .max]) : UInt32(size)
@@ -178,7 +199,9 @@ final class HostilePeer {
     private func makeDescriptors(_ code: RequestCode) -> [FileDescriptor] {
         switch code {
         case .setMemoryTable: (0..<random.pick([1, 1, 2, 8])).map { _ in anyMemory() }
-        case .addMemoryRegion: [anyMemory()]
+        case .addMemoryRegion, .setLogBase, .setInflight: [anyMemory()]
+        case .setLogDescriptor: [random.once(in: 4) ? anyDescriptor() : kick.descriptor]
+        case .setBackEndConnection: [random.once(in: 4) ? anyDescriptor() : random.once(in: 2) ? pair.0 : pair.1]
         case .setRingKick, .setRingCall, .setRingError: [random.once(in: 4) ? anyDescriptor() : kick.descriptor]
         default: []
         }

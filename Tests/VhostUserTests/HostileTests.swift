@@ -20,6 +20,7 @@ extension VhostUserTests {
             let serve = try ServeProcess("--queues", "2", "--log-level", "off", "--poll-us", "0")
             let descriptors = serve.descriptorCount
             let threads = serve.threadCount
+            let mappings = serve.guestMappingCount
             let peer = try HostilePeer(seed: seed)
             var connections = 0
             while peer.takenCount < Self.messageCount {
@@ -31,6 +32,7 @@ extension VhostUserTests {
                 "\(peer.takenCount) messages taken in over \(connections) connections, \(peer.ringCount) rings set up")
             #expect(serve.descriptorCount(settlingAt: descriptors) == descriptors, "seed \(seed)")
             #expect(serve.threadCount == threads)
+            #expect(serve.guestMappingCount == mappings)
             try serve.folder.add("hello.txt", Array("hello".utf8))
             let client = try Client(serve)
             #expect(try client.read(client.lookup("hello.txt")) == Array("hello".utf8))

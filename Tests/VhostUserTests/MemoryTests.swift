@@ -1,4 +1,5 @@
 import CKernel
+import FUSEWire
 import GuestMemory
 import ServeSupport
 import Syscalls
@@ -64,6 +65,48 @@ extension VhostUserTests {
             driver.watchdogSeconds = 10
             try driver.bringUp()
             #expect(try driver.requests.send(FUSEMessage.initialize().bytes).reply?.errno == 0)
+        }
+
+        @Test(
+            "A call that blocks goes on while regions come and go and all of the table is replaced",
+            arguments: [false, true])
+        func hotplugUnderChains(packed: Bool) throws {
+            try serve.folder.add("file")
+            let mappings = serve.guestMappingCount
+            do {
+                let driver = try RingDriver(serve, packed: packed)
+                let running = serve.guestMappingCount
+                let file = try driver.open("file")
+                // Its answer goes where soon nothing is.
+                let region = try hotplugged(1)
+                try driver.transport.addMemory(region)
+                let waiting = try driver.blockOnLock(file, replyIn: region)
+                let blocked = try #require(waiting)
+                try driver.transport.removeMemory(region)
+                for round in 2...50 {
+                    let region = try hotplugged(round)
+                    try driver.transport.addMemory(region)
+                    let token = driver.send(FUSEMessage(.statfs), replyIn: region)
+                    #expect(try driver.reply(to: token)?.errno == 0)
+                    try driver.transport.removeMemory(region)
+                    if round % 10 == 0 { try driver.transport.share(driver.memory.map) }
+                    #expect(try driver.call(FUSEMessage(.statfs))?.errno == 0)
+                }
+                // What the call was made in, and what it is to answer into, and what there is now.
+                let isKept = ServeProcess.wait(seconds: 10) { serve.guestMappingCount == running + 2 }
+                #expect(isKept, "\(serve.guestMappingCount) mappings")
+                #expect(try driver.unlock(file)?.errno == 0)
+                #expect(try driver.reply(to: blocked)?.isWellFormed(unique: 77, usedLength: 16) == true)
+                withExtendedLifetime(region) {}
+                #expect(try driver.call(FUSEMessage(.statfs))?.errno == 0)
+                #expect(ServeProcess.wait(seconds: 10) { serve.guestMappingCount == running })
+            }
+            #expect(ServeProcess.wait(seconds: 10) { serve.guestMappingCount == mappings })
+        }
+
+        private func hotplugged(_ number: Int) throws -> GuestRegion {
+            let file = try MemoryFile(name: "hotplug", size: 1 << 16)
+            return try GuestRegion(start: GuestAddress(UInt64(number) << 32), keeping: file)
         }
 
         @Test("Regions that overlap, in the guest's or in the front end's addresses, are refused")

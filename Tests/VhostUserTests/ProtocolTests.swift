@@ -23,11 +23,12 @@ extension VhostUserTests {
         func offers() throws {
             let frontEnd = try RawFrontEnd(serve)
             frontEnd.send(.getFeatures)
-            // PROTOCOL_FEATURES, VERSION_1, INDIRECT_DESC, EVENT_IDX, RING_PACKED.
-            #expect(frontEnd.number() == bits(30, 32, 28, 29, 34))
+            // LOG_ALL, PROTOCOL_FEATURES, VERSION_1, INDIRECT_DESC, EVENT_IDX, RING_PACKED.
+            #expect(frontEnd.number() == bits(26, 30, 32, 28, 29, 34))
             frontEnd.send(.getProtocolFeatures)
-            // MQ, REPLY_ACK, CONFIG, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS.
-            #expect(frontEnd.number() == bits(0, 3, 9, 13, 15, 16))
+            // MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE, INBAND_NOTIFICATIONS,
+            // CONFIGURE_MEM_SLOTS, STATUS.
+            #expect(frontEnd.number() == bits(0, 1, 3, 5, 9, 12, 13, 14, 15, 16))
             frontEnd.send(.getQueueCount)
             #expect(frontEnd.number() == 4)
             frontEnd.send(.getMemorySlotCount)

@@ -1,3 +1,4 @@
+import FUSEWire
 import Foundation
 import ProcessSupport
 import ServeSupport
@@ -32,6 +33,64 @@ extension VhostUserTests {
             let noSocket = try serve("/tmp", "--fd", "0")
             #expect(noSocket.status == 1)
             #expect(noSocket.errors == "virtiofs: descriptor 0 is not a socket\n")
+        }
+
+        @Test("The file for libvirt names a program, which is this command under a name of virtiofsd's")
+        func libvirt() throws {
+            let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                .appendingPathComponent("../../Fixtures/vhost-user/50-swift-virtiofs.json")
+            let object = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: String]
+            #expect(object?["type"] == "fs" && object?["description"] != nil)
+            let name = try #require(object?["binary"]?.split(separator: "/").last)
+            let place = TemporaryFolder()
+            let program = place.path.appending(String(name)).string
+            try FileManager.default.createSymbolicLink(atPath: program, withDestinationPath: commandPath)
+            #expect(try Child(program, ["--print-capabilities"]).outcome().output == "{\"type\": \"fs\"}\n")
+            // As libvirt calls it.
+            let socket = place.path.appending("socket").string
+            let options = "source=\(place.path.string),cache=none,xattr,no_flock,no_posix_lock"
+            let child = try Child(program, ["--socket-path=\(socket)", "-o", options, "--thread-pool-size=4", "-f"])
+            #expect(child.firstLine() == "myfs: \(place.path.string) is offered at \(socket)")
+            let client = try Client(path: socket, packed: false)
+            client.close()
+            child.signal(SIGTERM)
+            #expect(child.outcome().status == 0)
+        }
+
+        @Test(
+            "Options of virtiofsd's that this device has not are refused, each in one line",
+            arguments: [
+                (["-o", "timeout=3"], "virtiofs: -o timeout= is not supported\n"),
+                (["-o", "xattr,nonsense"], "virtiofs: -o nonsense is not supported\n"),
+                (
+                    ["--security-label"],
+                    """
+                    virtiofs: --security-label is not supported: guests can set labels as extended attributes \
+                    (see 'virtiofs --help')\n
+                    """
+                ),
+            ])
+        func refuses(options: [String], message: String) throws {
+            let outcome = try Child(commandPath, ["serve", "/tmp", "--socket-path", "/tmp/none"] + options).outcome()
+            #expect(outcome.status != 0)
+            #expect(outcome.errors == message)
+        }
+
+        @Test("Each option does what it says", arguments: [false, true])
+        func options(isOn: Bool) throws {
+            let names = ["announce-submounts", "readdirplus", "killpriv-v2", "posix-acl", "locks"]
+            let flags = names.map { isOn ? "--\($0)" : "--no-\($0)" }
+            let place = TemporaryFolder()
+            let socket = place.path.appending("socket").string
+            let child = try Child(commandPath, ["serve", place.path.string, "--socket-path", socket] + flags)
+            #expect(child.firstLine().hasSuffix(socket))
+            let client = try Client(path: socket, packed: false, initFlags: InitFlags(rawValue: UInt64(UInt32.max)))
+            let chosen = client.chosen
+            let expected: [InitFlags] = [.submounts, .doReaddirplus, .handleKillprivV2, .posixLocks, .flockLocks]
+            #expect(expected.allSatisfy { chosen.contains($0) == isOn })
+            client.close()
+            child.signal(SIGTERM)
+            #expect(child.outcome().status == 0)
         }
 
         @Test("A socket's path that is in use, or another kind of file, is left alone")

@@ -79,7 +79,12 @@ struct Client {
         try self.init(path: serve.socketPath, packed: packed, without: without)
     }
 
-    init(path: String, packed: Bool, without: ProtocolFeatures = []) throws {
+    /// What the device chose of what INIT offered.
+    let chosen: InitFlags
+
+    init(
+        path: String, packed: Bool, without: ProtocolFeatures = [], initFlags: InitFlags = [.initExtended]
+    ) throws {
         var frontEnd = FrontEndOptions()
         frontEnd.withoutProtocolFeatures = without
         var options = DriverOptions()
@@ -87,9 +92,11 @@ struct Client {
         options.tag = "myfs"
         let transport = try FrontEndTransport(path: FilePath(path), options: frontEnd)
         driver = try VirtioFSDriver(transport: transport, options: options)
-        let message = FUSEMessage.initialize()
+        let message = FUSEMessage.initialize(flags: initFlags)
         // Requests park until the session is open, so INIT is the driver's own.
-        _ = try driver.call(message.bytes, internally: true)
+        let reply = try driver.call(message.bytes, internally: true)
+        let answer = reply.withUnsafeBytes { $0.loadUnaligned(as: fuse_init_out.self) }
+        chosen = InitFlags(flags: answer.flags, flags2: answer.flags2)
         driver.sessionOpened(with: message.bytes)
     }
 

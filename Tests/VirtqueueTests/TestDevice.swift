@@ -7,11 +7,20 @@ struct TestDevice: ~Copyable {
     var writer: UsedWriter
     var random: Generator
     private var segments: SegmentList
-    private var held: [PoppedChain] = []
+    private var held: [PoppedChain]
+    /// What it has in its hands, in the order in which it was taken.
+    private(set) var taken: [PoppedChain]
 
-    /// - Parameter start: where to go on in a ring in mid-life.
-    init(_ queue: TestQueue, salt: Int, start: (available: UInt16, used: UInt16)? = nil) throws {
-        reader = try AvailableReader(queue.configuration, memory: queue.map, start: start?.available)
+    /// - Parameters:
+    ///   - start: where to go on in a ring in mid-life.
+    ///   - inflight: where to keep what it has, and where a device before it has done so.
+    init(
+        _ queue: TestQueue, salt: Int, start: (available: UInt16, used: UInt16)? = nil, inflight: InflightRegion? = nil
+    ) throws {
+        reader = try AvailableReader(
+            queue.configuration, memory: queue.map, start: start?.available, inflight: inflight)
+        taken = reader.leftOver
+        held = reader.leftOver
         writer = reader.usedWriter(start: start?.used)
         random = Generator(~salt)
         segments = SegmentList(queueSize: queue.configuration.size)
@@ -23,12 +32,14 @@ struct TestDevice: ~Copyable {
     mutating func take() throws -> Bool {
         guard let chain = try reader.pop() else { return false }
         held.append(chain)
+        taken.append(chain)
         return true
     }
 
     /// Answers any one of the chains taken, with any number of the bytes there is room for. The chain is walked only
     /// now, however long ago it was popped.
-    mutating func answer() throws {
+    @discardableResult
+    mutating func answer() throws -> PoppedChain {
         held.swapAt(random.below(held.count), held.count - 1)
         let chain = held.removeLast()
         try reader.walk(from: chain, into: &segments)
@@ -36,5 +47,7 @@ struct TestDevice: ~Copyable {
         let written = random.chance(50) ? room : random.below(room + 1)
         segments.write(segments.digest.reply(room: room), count: written)
         writer.push(chain, written: UInt32(written))
+        taken.removeAll { $0 == chain }
+        return chain
     }
 }

@@ -25,24 +25,27 @@ final class FrontEndChannel: @unchecked Sendable {
         _ code: RequestCode, _ payload: [UInt8] = [], descriptors: [FileDescriptor] = []
     ) throws(FrontEndError) {
         let answer = try exchange(code, payload, descriptors, wantsReply: false)
-        if let answer, answer.contains(where: { $0 != 0 }) { throw .refused(code) }
+        if let answer, answer.payload.contains(where: { $0 != 0 }) { throw .refused(code) }
     }
 
-    /// Sends a message and waits for its reply: the payload.
-    func ask(_ code: RequestCode, _ payload: [UInt8] = []) throws(FrontEndError) -> [UInt8] {
-        try exchange(code, payload, [], wantsReply: true) ?? []
+    /// Sends a message and waits for its reply.
+    func ask(
+        _ code: RequestCode, _ payload: [UInt8] = [], descriptors: [FileDescriptor] = []
+    ) throws(FrontEndError) -> Message {
+        guard let reply = try exchange(code, payload, descriptors, wantsReply: true) else { throw .disconnected }
+        return reply
     }
 
     /// A question whose answer is one number.
     func askNumber(_ code: RequestCode) throws(FrontEndError) -> UInt64 {
-        let payload = try ask(code)
+        let payload = try ask(code).payload
         guard payload.count == 8 else { throw .reply(code) }
         return payload.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
     }
 
     private func exchange(
         _ code: RequestCode, _ payload: [UInt8], _ descriptors: [FileDescriptor], wantsReply: Bool
-    ) throws(FrontEndError) -> [UInt8]? {
+    ) throws(FrontEndError) -> Message? {
         try lock.withLock { () throws(FrontEndError) in
             guard !hasFailed else { throw .disconnected }
             let header = MessageHeader(
@@ -54,7 +57,7 @@ final class FrontEndChannel: @unchecked Sendable {
                 guard message.header.isReply, message.header.request == code.rawValue else {
                     throw .unexpectedReply(message.header.request)
                 }
-                return message.payload
+                return message
             } catch {
                 hasFailed = true
                 throw .disconnected

@@ -16,63 +16,49 @@ public final class FrontEndTransport: DriverTransport, @unchecked Sendable {
 
     /// What changes; guarded by `lock`, which is never held while the back end is asked something.
     struct State {
+        var connection: FrontEndConnection
         var status: DeviceStatus = []
         var accepted: FeatureBits = []
         var pending: [Int: PendingQueue] = [:]
-        var doorbells: [Int: Doorbell] = [:]
+        var rings: [Int: RingEvents] = [:]
+        var inflight: InflightFile?
+        var log: PageLog?
         var interrupts: InterruptThread?
         var changeHandler: (@Sendable () -> Void)?
     }
 
-    let channel: FrontEndChannel
-    let protocolFeatures: ProtocolFeatures
     let lock = Lock()
-    var state = State()
+    var state: State
 
     public let deviceFeatures: FeatureBits
     public let queueCount: Int
-    private let options: FrontEndOptions
-    private let hasProtocolFeatures: Bool
+    let options: FrontEndOptions
 
     /// Connects to who listens at `path`.
     public convenience init(path: FilePath, options: FrontEndOptions = FrontEndOptions()) throws(FrontEndError) {
-        let socket: OwnedDescriptor
-        do throws(Errno) { socket = try FileDescriptor.connected(to: path) } catch { throw .system(error) }
-        try self.init(socket: socket, options: options)
+        try self.init(socket: try Self.connect(path), options: options)
+    }
+
+    static func connect(_ path: FilePath) throws(FrontEndError) -> OwnedDescriptor {
+        do throws(Errno) { return try FileDescriptor.connected(to: path) } catch { throw .system(error) }
     }
 
     /// Takes a connection over, as far as the back end's features are known.
     public init(
         socket: consuming OwnedDescriptor, options: FrontEndOptions = FrontEndOptions()
     ) throws(FrontEndError) {
-        let channel = FrontEndChannel(socket: socket)
-        let offered = FeatureBits(rawValue: try channel.askNumber(.getFeatures))
-        hasProtocolFeatures = offered.contains(BackEndConnection.protocolFeaturesBit)
-        deviceFeatures = offered.subtracting(BackEndConnection.protocolFeaturesBit)
-        var agreed: ProtocolFeatures = []
-        if hasProtocolFeatures {
-            agreed = try Self.negotiate(channel, without: options.withoutProtocolFeatures)
-        }
-        try channel.tell(.setOwner)
-        queueCount =
-            agreed.contains(.multipleQueues)
-            ? Int(clamping: try channel.askNumber(.getQueueCount)) : 1 + Int(options.requestQueueCount)
-        protocolFeatures = agreed
-        self.channel = channel
+        let connection = try FrontEndConnection(socket: socket, options: options)
+        deviceFeatures = connection.deviceFeatures
+        queueCount = try connection.askQueueCount() ?? 1 + Int(options.requestQueueCount)
+        state = State(connection: connection)
         self.options = options
     }
 
-    private static func negotiate(
-        _ channel: FrontEndChannel, without unwanted: ProtocolFeatures
-    ) throws(FrontEndError) -> ProtocolFeatures {
-        let offered = ProtocolFeatures(rawValue: try channel.askNumber(.getProtocolFeatures))
-        let agreed = offered.intersection(.offered).subtracting(unwanted)
-        try channel.tell(.setProtocolFeatures, bytes(of: agreed.rawValue))
-        if agreed.contains(.acknowledgements) { channel.acknowledgeAll() }
-        return agreed
-    }
-
     deinit { lock.withLock { state.interrupts }?.stop() }
+
+    var connection: FrontEndConnection { lock.withLock { state.connection } }
+    var channel: FrontEndChannel { connection.channel }
+    var protocolFeatures: ProtocolFeatures { connection.protocolFeatures }
 
     // MARK: status and features
 
@@ -94,16 +80,20 @@ public final class FrontEndTransport: DriverTransport, @unchecked Sendable {
     }
 
     /// Tells the back end the features; where it does not take them, or takes FEATURES_OK back, the bit stays clear.
-    private func settleFeatures() throws(FrontEndError) {
-        let extra: FeatureBits = hasProtocolFeatures ? BackEndConnection.protocolFeaturesBit : []
-        try channel.tell(.setFeatures, bytes(of: lock.withLock { state.accepted }.union(extra).rawValue))
+    func settleFeatures(logging: Bool = false) throws(FrontEndError) {
+        let (connection, accepted) = lock.withLock { (state.connection, state.accepted) }
+        var features = accepted.union(connection.extraFeatures)
+        if logging { features.insert(BackEndConnection.logAllBit) }
+        try connection.channel.tell(.setFeatures, bytes(of: features.rawValue))
     }
 
-    private func reportStatus() throws(FrontEndError) {
-        guard protocolFeatures.contains(.status) else { return }
+    func reportStatus() throws(FrontEndError) {
+        let connection = connection
+        guard connection.protocolFeatures.contains(.status) else { return }
         let wanted = status
-        try channel.tell(.setStatus, bytes(of: UInt64(wanted.rawValue)))
-        let found = DeviceStatus(rawValue: UInt8(truncatingIfNeeded: try channel.askNumber(.getStatus)))
+        try connection.channel.tell(.setStatus, bytes(of: UInt64(wanted.rawValue)))
+        let found = DeviceStatus(
+            rawValue: UInt8(truncatingIfNeeded: try connection.channel.askNumber(.getStatus)))
         lock.withLock { state.status = found }
     }
 
@@ -137,7 +127,7 @@ public final class FrontEndTransport: DriverTransport, @unchecked Sendable {
         }
         let head = ConfigurationHead(offset: UInt32(offset), size: UInt32(count))
         let question = bytes(of: head) + [UInt8](repeating: 0, count: count)
-        let reply = (try? channel.ask(.getConfiguration, question)) ?? []
+        let reply = (try? channel.ask(.getConfiguration, question))?.payload ?? []
         guard reply.count == question.count else { return [] }
         return Array(reply.dropFirst(MemoryLayout<ConfigurationHead>.size))
     }
@@ -173,5 +163,5 @@ public final class FrontEndTransport: DriverTransport, @unchecked Sendable {
         }
     }
 
-    public func doorbell(_ number: Int) -> Doorbell? { lock.withLock { state.doorbells[number] } }
+    public func doorbell(_ number: Int) -> Doorbell? { lock.withLock { state.rings[number]?.kick } }
 }

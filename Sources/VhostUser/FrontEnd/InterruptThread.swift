@@ -3,10 +3,24 @@ import SystemPackage
 
 /// A thread that waits for what a back end has to say about rings, and that its connection has ended.
 final class InterruptThread: @unchecked Sendable {
-    /// What happens when a descriptor is readable.
+    /// What happens when a descriptor is readable. The handler takes what there is to read; where it can't, because the
+    /// other side is gone, it says so by false and is not called again.
     struct Source: Sendable {
-        let event: SharedEvent
-        let handler: @Sendable () -> Void
+        let descriptor: FileDescriptor
+        let handler: @Sendable () -> Bool
+
+        init(_ descriptor: FileDescriptor, handler: @escaping @Sendable () -> Bool) {
+            self.descriptor = descriptor
+            self.handler = handler
+        }
+
+        init(event: SharedEvent, handler: @escaping @Sendable () -> Void) {
+            self.init(event.descriptor) {
+                event.wait()
+                handler()
+                return true
+            }
+        }
     }
 
     private let stopEvent: EventDescriptor
@@ -24,17 +38,15 @@ final class InterruptThread: @unchecked Sendable {
     }
 
     private static func run(
-        _ sources: [Source], connection: FileDescriptor, stop: FileDescriptor, hangUp: @Sendable () -> Void
+        _ all: [Source], connection: FileDescriptor, stop: FileDescriptor, hangUp: @Sendable () -> Void
     ) {
-        let watched = [stop] + sources.map(\.event.descriptor)
+        var sources = all
         var closing: FileDescriptor? = connection
         while true {
-            let ready = Readiness.wait(readable: watched, closing: closing)
+            let ready = Readiness.wait(readable: [stop] + sources.map(\.descriptor), closing: closing)
             if ready[0] { return }
-            for (index, source) in sources.enumerated() where ready[index + 1] {
-                source.event.wait()
-                source.handler()
-            }
+            let ended = Set(sources.indices.filter { ready[$0 + 1] && !sources[$0].handler() })
+            sources = sources.indices.filter { !ended.contains($0) }.map { sources[$0] }
             guard ready.last == true, closing != nil else { continue }
             closing = nil
             hangUp()
