@@ -18,6 +18,8 @@ let package = Package(
     name: "swift-virtiofs",
     products: [
         .executable(name: "virtiofs", targets: ["virtiofs"]),
+        .executable(name: "posixsuite", targets: ["POSIXSuiteCommand"]),
+        .library(name: "POSIXSuite", targets: ["POSIXSuite"]),
         .library(name: "GuestMemory", targets: ["GuestMemory"]),
         .library(name: "Virtqueue", targets: ["Virtqueue"]),
         .library(name: "Virtio", targets: ["Virtio"]),
@@ -80,6 +82,9 @@ let package = Package(
             name: "VhostUser",
             dependencies: ["Virtio", "Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage, logging],
             swiftSettings: strict),
+        .target(name: "POSIXSuite", dependencies: ["CKernel", systemPackage], swiftSettings: strict),
+        .executableTarget(
+            name: "POSIXSuiteCommand", dependencies: ["POSIXSuite", "CKernel", systemPackage], swiftSettings: strict),
         .executableTarget(
             name: "virtiofs",
             dependencies: [
@@ -154,6 +159,14 @@ let package = Package(
                 "ServeSupport", "ProcessSupport", "VirtioTestSupport", "Syscalls", "virtiofs", systemPackage,
             ],
             exclude: ["Guest"], swiftSettings: strict),
+        .testTarget(
+            name: "POSIXSuiteTests",
+            dependencies: [
+                "POSIXSuite", "POSIXSuiteCommand", "virtiofs", "ProcessSupport", "GuestVFS", "VirtioTestSupport",
+                "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "FUSEWire", "Syscalls", "CKernel",
+                systemPackage, logging,
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "virtiofsTests",
             dependencies: ["virtiofs", "ProcessSupport", "ServeSupport", "VirtioTestSupport", systemPackage],

@@ -148,6 +148,7 @@ extension GuestFile {
     public func copy(
         from offset: Int64, to target: GuestFile, at targetOffset: Int64, count: Int
     ) async throws(Errno) -> Int {
+        guard !isFolder, !target.isFolder else { throw .isDirectory }
         guard canRead, target.canWrite, target.flags & O_APPEND == 0 else { throw .badFileDescriptor }
         guard offset >= 0, targetOffset >= 0 else { throw .invalidArgument }
         return Int(

@@ -55,9 +55,37 @@ extension HostDirectory {
             let killing = arguments.write_flags & UInt32(FUSE_WRITE_KILL_SUIDGID) != 0
             let appends = appends(arguments)
             return try withoutFSETID(killing, group: request.gid) { () throws(Errno) in
-                try transfer(segments, at: offset) { part, place throws(Errno) in
-                    try file.payload.descriptor.writeVector(part, at: place, appending: appends)
+                let descriptor = file.payload.descriptor
+                let count = try transfer(segments, at: offset) { part, place throws(Errno) in
+                    try descriptor.writeVector(part, at: place, appending: appends)
                 }
+                guard arguments.write_flags & UInt32(FUSE_WRITE_CACHE) != 0, count < segments.byteCount else {
+                    return count
+                }
+                try writeRest(of: segments, behind: count, descriptor, offset)
+                return segments.byteCount
+            }
+        }
+    }
+
+    /// Writes what a host that ran short has left: Linux takes pages from its cache for written as long as there is no
+    /// error (`fuse_writepage_end`, fs/fuse/file.c), and would lose the rest without a word.
+    private func writeRest(
+        of segments: UnsafeBufferPointer<iovec>, behind start: Int, _ descriptor: FileDescriptor, _ offset: Int
+    ) throws(Errno) {
+        var (skipped, place) = (start, offset + start)
+        for segment in segments {
+            var done = min(skipped, segment.iov_len)
+            skipped -= done
+            while done < segment.iov_len {
+                var part = iovec(iov_base: segment.iov_base + done, iov_len: segment.iov_len - done)
+                let count = try withUnsafePointer(to: &part) { pointer throws(Errno) in
+                    try descriptor.writeVector(
+                        UnsafeBufferPointer(start: pointer, count: 1), at: place, appending: false)
+                }
+                guard count > 0 else { throw .ioError }
+                done += count
+                place += count
             }
         }
     }

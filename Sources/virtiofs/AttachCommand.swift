@@ -57,6 +57,7 @@ struct AttachCommand: ParsableCommand {
         if let readyFd { Background.begin(readyFd: readyFd) }
         LoggingSetup.start(verbosity: verbose)
         ResourceLimits.raiseOpenFiles()
+        if mountOptions.needsAutoUnmount { try AutoUnmount.start(mountPoint: mountPoint) }
         let stop = try StopSignals()
         let driver = try ForeignDevice.driver(at: socketPath, options: driverOptions)
         let mount = MountService(

@@ -98,6 +98,7 @@ struct MountCommand: ParsableCommand {
         if let readyFd { Background.begin(readyFd: readyFd) }
         LoggingSetup.start(verbosity: verbose)
         ResourceLimits.raiseOpenFiles()
+        if mountOptions.needsAutoUnmount { try AutoUnmount.start(mountPoint: place.mountPoint) }
         let stop = try StopSignals()
         let files = try makeFiles(place)
         if withoutRings {

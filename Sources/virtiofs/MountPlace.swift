@@ -9,7 +9,7 @@ struct MountPlace {
     init(share: String, mountPoint: String) throws {
         self.share = try Self.folder(share, called: "share")
         guard faccessat(AT_FDCWD, self.share, R_OK | X_OK, AT_EACCESS) == 0 else {
-            throw Failure("share \(share): \(String(cString: strerror(errno)))")
+            throw Self.unusable(share, "share")
         }
         self.mountPoint = try Self.mountPoint(mountPoint)
         guard !Self.overlap(self.share, self.mountPoint) else {
@@ -30,6 +30,9 @@ struct MountPlace {
 
     private static func requireFree(_ mountPoint: String) throws {
         guard MountInfo.mounted(on: mountPoint) == nil else {
+            // The kernel may still know what a dead one was like, but not how full it is.
+            var status = Glibc.statvfs()
+            if statvfs(mountPoint, &status) != 0, errno == ENOTCONN { throw unusable(mountPoint, "mount point") }
             throw Failure("\(mountPoint) is a mount point already: unmount it first, or use another folder")
         }
         guard Glibc.access("/dev/fuse", F_OK) == 0 else {
@@ -40,21 +43,20 @@ struct MountPlace {
     private static func folder(_ path: String, called name: String) throws -> String {
         let absolute = try absolute(path, called: name)
         var status = Glibc.stat()
-        guard stat(absolute, &status) == 0 else {
-            throw Failure("\(name) \(path): \(String(cString: strerror(errno)))")
-        }
+        guard stat(absolute, &status) == 0 else { throw unusable(path, name) }
         guard status.st_mode & S_IFMT == S_IFDIR else { throw Failure("\(name) \(path) is not a folder") }
         return absolute
     }
 
+    /// What errno means to the user.
+    private static func unusable(_ path: String, _ name: String) -> Failure {
+        guard errno == ENOTCONN else { return Failure("\(name) \(path): \(String(cString: strerror(errno)))") }
+        return Failure("\(name) \(path) is a dead mount: unmount it first ('fusermount3 -u \(path)')")
+    }
+
     /// A path from the root, without links.
     static func absolute(_ path: String, called name: String) throws -> String {
-        guard let resolved = realpath(path, nil) else {
-            if errno == ENOTCONN {
-                throw Failure("\(path) is a dead mount: unmount it first ('fusermount3 -u \(path)')")
-            }
-            throw Failure("\(name) \(path): \(String(cString: strerror(errno)))")
-        }
+        guard let resolved = realpath(path, nil) else { throw unusable(path, name) }
         defer { free(resolved) }
         return String(cString: resolved)
     }

@@ -47,6 +47,27 @@ import Testing
         #expect(errorOf { try allocate(node, 77, 0, 0, 1) } == .badFileDescriptor)
     }
 
+    @Test(
+        "FALLOCATE and COPY_FILE_RANGE of an ordinary user clear set-user-ID and set-group-ID, root's don't",
+        arguments: [0, 1234])
+    func killingSetID(uid: UInt32) throws {
+        let (from, source) = try share.create("from")
+        try share.write("data", from, source)
+        for name in ["allocated", "copied"] {
+            let (node, handle) = try share.create(name)
+            chmod(share.path(name), 0o6777)
+            if name == "copied" {
+                let arguments = fuse_copy_file_range_in(
+                    fh_in: source, off_in: 0, nodeid_out: node.rawValue, fh_out: handle, off_out: 0, len: 4, flags: 0)
+                #expect(try share.fs.copyFileRange(from, arguments, share.request(uid: uid)) == 4)
+            } else {
+                let arguments = fuse_fallocate_in(fh: handle, offset: 0, length: 100, mode: 0, padding: 0)
+                try share.fs.fallocate(node, arguments, share.request(uid: uid))
+            }
+            #expect(share.status(name).st_mode & 0o7777 == (uid == 0 ? 0o6777 : 0o777), "\(name)")
+        }
+    }
+
     private func open(_ path: String) -> Int32 { ck_openat(AT_FDCWD, path, O_RDWR, 0) }
 
     @Test("LSEEK finds data and holes where the host does")

@@ -48,9 +48,15 @@ static inline ssize_t ck_getdents64(int fd, void *buffer, size_t size) {
     return syscall(SYS_getdents64, fd, buffer, size);
 }
 
-// The calling thread's file system ids (setfsuid(2)); glibc's own set*id change all threads, these never do.
+// The calling thread's ids (setfsuid(2), setresuid(2), setgroups(2)); glibc's own set*id change all threads, these never do.
 static inline int ck_setfsuid(uid_t uid) { return (int)syscall(SYS_setfsuid, uid); }
 static inline int ck_setfsgid(gid_t gid) { return (int)syscall(SYS_setfsgid, gid); }
+static inline int ck_setresuid(uid_t real, uid_t effective, uid_t saved) {
+    return (int)syscall(SYS_setresuid, real, effective, saved);
+}
+static inline int ck_setresgid(gid_t real, gid_t effective, gid_t saved) {
+    return (int)syscall(SYS_setresgid, real, effective, saved);
+}
 static inline int ck_setgroups(size_t count, const gid_t *groups) { return (int)syscall(SYS_setgroups, count, groups); }
 
 // The calling thread's capabilities (capget(2), capset(2)), version 3: two words of 32.

@@ -1,0 +1,54 @@
+import Glibc
+import POSIXSuite
+import Testing
+
+/// The suite on mounts: what a plain folder does, a mount does, but for ``KnownDifferences``.
+@Suite(.serialized) struct MountTests {
+    @Test("A mount by root is like the folder behind it")
+    func root() throws {
+        try expectOnlyKnownDifferences(try SuiteOnMount([]))
+    }
+
+    @Test("A mount by an ordinary user is like the folder behind it, for that user")
+    func ordinaryUser() throws {
+        try expectOnlyKnownDifferences(try SuiteOnMount(by: .ordinaryUser, ["--ring", "packed"]))
+    }
+
+    @Test("Nothing that either side does is hidden from the other without a cache")
+    func coherence() throws {
+        let mount = try SuiteOnMount(["--cache", "never"])
+        let lines = try mount.run("--coherent", "--only", "view", "--only", "cache", "--only", "append")
+        #expect(lines.filter { !$0.hasPrefix("ok") }.count == 1, "\(lines)")
+        try mount.end()
+    }
+
+    @Test("In every mode and with every kind of ring: some areas, and all in the full run", arguments: modes)
+    func everyMode(options: [String]) throws {
+        let mount = try SuiteOnMount(options)
+        guard !isFullRun else {
+            return try expectOnlyKnownDifferences(mount, options.last == "never" ? ["--coherent"] : [])
+        }
+        let lines = try mount.run("--only", "mmap", "--only", "cache", "--only", "truncate", "--only", "list.seeking")
+        #expect(lines.filter { !$0.hasPrefix("ok") }.count == 1, "\(lines)")
+        try mount.end()
+    }
+
+    private func expectOnlyKnownDifferences(_ mount: SuiteOnMount, _ options: [String] = []) throws {
+        let lines = options.isEmpty ? try mount.run() : try mount.run(options[0])
+        let failures = lines.filter { $0.hasPrefix("FAIL") }
+        let names = failures.map { $0.dropFirst("FAIL ".count).prefix { $0 != ":" } }.map(String.init)
+        #expect(Set(names) == KnownDifferences.onAnyMount, "\(failures)")
+        #expect(lines.count == Suite.cases.count + 1)
+        try mount.end()
+    }
+}
+
+/// Whether the long form of the tests is wanted.
+private let isFullRun = getenv("VIRTIOFS_FULL") != nil
+
+private let modes =
+    isFullRun
+    ? [
+        ["--cache", "never"], ["--cache", "metadata"], ["--cache", "always"], ["--ring", "packed"],
+        ["--queues", "1", "--queue-size", "4"], ["--kick", "worker", "--poll-us", "0"],
+    ] : [["--cache", "always"], ["--cache", "metadata", "--queues", "1", "--queue-size", "4"]]
