@@ -30,6 +30,7 @@ let package = Package(
         .library(name: "GuestVFS", targets: ["GuestVFS"]),
         .library(name: "KernelMount", targets: ["KernelMount"]),
         .library(name: "VhostUser", targets: ["VhostUser"]),
+        .library(name: "Tracing", targets: ["Tracing"]),
         .library(name: "VirtioTestSupport", targets: ["VirtioTestSupport"]),
     ],
     dependencies: [
@@ -85,9 +86,14 @@ let package = Package(
         .target(name: "POSIXSuite", dependencies: ["CKernel", systemPackage], swiftSettings: strict),
         .executableTarget(
             name: "POSIXSuiteCommand", dependencies: ["POSIXSuite", "CKernel", systemPackage], swiftSettings: strict),
+        .target(
+            name: "Tracing",
+            dependencies: ["Virtio", "Virtqueue", "GuestMemory", "FUSEWire", "Syscalls", "CKernel", systemPackage],
+            swiftSettings: strict),
         .executableTarget(
             name: "virtiofs",
             dependencies: [
+                "Tracing",
                 "VhostUser", "GuestShell", "GuestVFS",
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
@@ -145,6 +151,12 @@ let package = Package(
             dependencies: ["ProcessSupport", "VirtioTestSupport", "Syscalls", "CKernel", systemPackage],
             path: "Tests/ServeSupport",
             swiftSettings: strict),
+        .testTarget(
+            name: "TracingTests",
+            dependencies: [
+                "Tracing", "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "FUSEWire", "CKernel",
+                systemPackage,
+            ], swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",
             dependencies: [

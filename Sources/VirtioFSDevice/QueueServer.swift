@@ -17,6 +17,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let session: FUSESession<Files>
     private let options: ServiceOptions
     private let logger: Logger
+    private let number: Int
     private let name: String
     private let interrupt: @Sendable () -> Void
     private let reportBroken: @Sendable (RingError) -> Void
@@ -59,6 +60,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         self.session = session
         self.options = options
         self.logger = logger
+        self.number = number
         name = number == 0 ? "hiprio" : "request-\(number)"
         interrupt = activation.interrupt
         reportBroken = activation.broken
@@ -242,12 +244,22 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         request.role = role
         request.hasBlocked = false
         do throws(Restart) {
-            finish(chain, view, exchange, written: try session.serve(exchange))
+            let start = options.tap == nil ? 0 : monotonicNanoseconds()
+            let written = try session.serve(exchange)
+            if let tap = options.tap { hear(exchange, written, since: start, tap) }
+            finish(chain, view, exchange, written: written)
         } catch {
             stateLock.withLock { putAside.append((chain, view)) }
             doorbell.wake()
         }
         return !request.hasBlocked
+    }
+
+    private func hear(_ exchange: Exchange, _ written: UInt32, since start: UInt64, _ tap: RequestTap) {
+        tap.hear(
+            RequestTap.Exchange(
+                queue: number, readable: exchange.segments.readable, writable: exchange.segments.writable,
+                written: written, start: start, end: monotonicNanoseconds()))
     }
 
     private func finish(_ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, written: UInt32) {

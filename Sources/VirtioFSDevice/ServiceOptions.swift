@@ -1,3 +1,5 @@
+public import Virtio
+
 /// How the device's threads share the work of a queue.
 public struct ServiceOptions: Sendable {
     /// Which thread serves a queue whose worker sleeps.
@@ -13,6 +15,9 @@ public struct ServiceOptions: Sendable {
     public var pollNanoseconds: UInt64 = 50_000
     /// Threads that one queue can have: beyond the one on duty, they are in operations that block.
     public var largestThreadCount = 64
+
+    /// Who listens to what is served.
+    public var tap: RequestTap?
 
     public init() {}
 }

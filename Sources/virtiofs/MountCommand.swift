@@ -4,6 +4,7 @@ import KernelMount
 import Logging
 import Syscalls
 import SystemPackage
+import Tracing
 import Virtio
 public import VirtioFSDevice
 import VirtioFSDriver
@@ -62,6 +63,8 @@ struct MountCommand: ParsableCommand {
     var kick = ServiceOptions.KickPolicy.adaptive
     @OptionGroup(visibility: .hidden)
     var limits: LimitOptions
+    @Option(help: "A file to be made, in which every request and its answer are kept for 'virtiofs replay'.")
+    var record: String?
     @Flag(help: .hidden)
     var withoutRings = false
     /// The tag that the driver is to find, if not the one that this command gives its device.
@@ -105,7 +108,7 @@ struct MountCommand: ParsableCommand {
             let path = DirectPath(session: FUSESession(files: files, limits: limits.limits))
             try serve(path, place, mountOptions.completed(tag: tag), stop)
         } else {
-            let driver = try makeDriver(makeDevice(files))
+            let driver = try makeDriver(try makeDevice(files))
             try serve(DriverPath(driver), place, mountOptions.completed(tag: driver.tag), stop)
         }
     }
@@ -128,10 +131,11 @@ struct MountCommand: ParsableCommand {
 
     private var requestQueueCount: Int { queues ?? threads }
 
-    private func makeDevice(_ files: HostDirectory) -> VirtioFSDevice<HostDirectory> {
+    private func makeDevice(_ files: HostDirectory) throws -> VirtioFSDevice<HostDirectory> {
         var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(requestQueueCount))!
         settings.limits = limits.limits
         settings.service.kick = kick
+        settings.service.tap = try record.map(Recorder.tap)
         settings.service.pollNanoseconds = UInt64(pollUs) * 1000
         return VirtioFSDevice(files: files, settings: settings)
     }

@@ -53,7 +53,7 @@ extension MountOption {
     private static let settings: Set<String> = [
         "tag", "cache", "writeback", "readonly", "queues", "queue-size", "ring", "threads", "poll-us", "kick",
         "attr-timeout", "entry-timeout", "negative-timeout", "max-write", "max-readahead", "max-background",
-        "congestion-threshold", "no-remote-lock",
+        "congestion-threshold", "no-remote-lock", "record",
     ]
 
     /// Access times are what the share's own file system makes of them. Permissions are always checked by the kernel

@@ -5,6 +5,7 @@ import HostDirectory
 import Logging
 import Syscalls
 import SystemPackage
+import Tracing
 import VhostUser
 import VirtioFSDevice
 
@@ -49,6 +50,8 @@ struct ServeCommand: ParsableCommand {
     var logLevel = LogLevel.warn
     @Option(help: "Open files that the command may have; 0 leaves the limit as it is.")
     var rlimitNofile: Int?
+    @Option(help: "A file to be made, in which every request and its answer are kept for 'virtiofs replay'.")
+    var record: String?
     @OptionGroup(title: "Device")
     var device: DeviceOptions
     @Flag(help: "Print what the device can do, as JSON, and end.")
@@ -108,6 +111,7 @@ struct ServeCommand: ParsableCommand {
         // The thread that kicks is another machine's processor, and can't serve here.
         settings.service.kick = .worker
         device.apply(to: &settings.service)
+        settings.service.tap = try record.map(Recorder.tap)
         settings.service.pollNanoseconds = UInt64(pollUs) * 1000
         return VirtioFSDevice(files: files, settings: settings)
     }

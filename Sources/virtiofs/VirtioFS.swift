@@ -9,7 +9,8 @@ struct VirtioFS: ParsableCommand {
         abstract: "A virtio-fs driver and device in one process: mount a folder through virtqueues.",
         version: "0.1.0",
         subcommands: [
-            MountCommand.self, RemountCommand.self, ServeCommand.self, AttachCommand.self, ShellCommand.self,
+            MountCommand.self, RemountCommand.self, ServeCommand.self, ReplayCommand.self, AttachCommand.self,
+            ShellCommand.self,
         ])
 
     /// Every failure is one line on standard error: exit status 64 for a wrong call, 1 for everything else, and

@@ -1,0 +1,47 @@
+/// What numbers of a recording stand for in the device that it is run against.
+struct ReplayMap {
+    private var found: [Key: UInt64] = [:]
+
+    private struct Key: Hashable {
+        let kind: WireField.Kind
+        let recorded: UInt64
+    }
+
+    init() { found[Key(kind: .node, recorded: 1)] = 1 }
+
+    /// A request with the numbers that this device gave.
+    func translate(_ request: [UInt8], _ fields: [WireField]) -> [UInt8] {
+        var result = request
+        for field in fields where field.kind != .ignored {
+            let recorded = WireFields.number(request, field.offset)
+            guard let number = found[Key(kind: field.kind, recorded: recorded)] else { continue }
+            result.withUnsafeMutableBytes { $0.storeBytes(of: number, toByteOffset: field.offset, as: UInt64.self) }
+        }
+        return result
+    }
+
+    /// Takes in what an answer names for the first time, and makes the two answers comparable: a number that stands for the
+    /// same thing becomes the same.
+    mutating func reconcile(_ recorded: [UInt8], _ reply: inout [UInt8], _ fields: [WireField]) {
+        for field in fields where field.offset + field.size <= reply.count {
+            switch field.kind {
+            case .ignored:
+                reply.replaceSubrange(
+                    field.offset..<field.offset + field.size, with: recorded[field.offset..<field.offset + field.size])
+            case .handle, .cookie, .node, .inode:
+                let old = WireFields.number(recorded, field.offset)
+                let new = WireFields.number(reply, field.offset)
+                let key = Key(kind: field.kind, recorded: old)
+                // Handles and cookies are given again and again, for something else each time.
+                if found[key] == nil || field.kind == .handle || field.kind == .cookie { found[key] = new }
+                guard found[key] == new else { continue }
+                reply.withUnsafeMutableBytes { $0.storeBytes(of: old, toByteOffset: field.offset, as: UInt64.self) }
+            }
+        }
+    }
+
+    /// A node that was given back may be given for another file.
+    mutating func forget(_ recorded: UInt64) {
+        if recorded != 1 { found[Key(kind: .node, recorded: recorded)] = nil }
+    }
+}
