@@ -12,6 +12,8 @@ public final class Shell: @unchecked Sendable {
     private let errors: Output
     /// Of the last command.
     public internal(set) var status: Int32 = 0
+    /// Whether the last line was broken off.
+    private(set) var wasInterrupted = false
     /// Whether `exit` was called.
     public internal(set) var isOver = false
 
@@ -26,11 +28,15 @@ public final class Shell: @unchecked Sendable {
 
     /// Runs the commands of a line, or of several.
     public func run(_ line: [UInt8]) async {
+        wasInterrupted = false
         do throws(CommandReader.Mistake) {
             for words in try CommandReader.commands(in: line) where !isOver {
                 await run(words)
                 output.flush()
-                guard !Task.isCancelled else { return status = 130 }
+                guard !Task.isCancelled else {
+                    (status, wasInterrupted) = (130, true)
+                    return
+                }
             }
         } catch {
             complain(error.description, status: 2)

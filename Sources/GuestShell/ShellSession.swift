@@ -43,7 +43,10 @@ public struct ShellSession {
 
     private func readPlainly() {
         var input = LineInput()
-        while !shell.isOver, let line = input.next() { perform(line) }
+        while !shell.isOver, let line = input.next() {
+            perform(line)
+            if shell.wasInterrupted { return }
+        }
     }
 
     private func perform(_ line: [UInt8]) {

@@ -59,12 +59,12 @@ struct AttachCommand: ParsableCommand {
         ResourceLimits.raiseOpenFiles()
         if mountOptions.needsAutoUnmount { try AutoUnmount.start(mountPoint: mountPoint) }
         let stop = try StopSignals()
-        let driver = try ForeignDevice.driver(at: socketPath, options: driverOptions)
+        let device = try ForeignDevice(at: socketPath, options: driverOptions)
+        let tag = device.driver.tag
         let mount = MountService(
-            mountPoint: mountPoint, options: mountOptions.completed(tag: driver.tag), threads: threads,
+            mountPoint: mountPoint, options: mountOptions.completed(tag: tag), threads: threads,
             readyFd: readyFd)
-        try mount.run(
-            DriverPath(driver), announcing: "\(driver.tag): \(socketPath) is mounted on \(mountPoint)", stop)
+        try mount.run(ForeignPath(device), announcing: "\(tag): \(socketPath) is mounted on \(mountPoint)", stop)
     }
 
     private func checkedOptions() throws -> MountOptions {

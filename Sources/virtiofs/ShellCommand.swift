@@ -42,26 +42,38 @@ struct ShellCommand: ParsableCommand {
         let interrupts: Interrupts
         do { interrupts = try Interrupts() } catch { throw Failure("can't watch for signals: \(error)") }
         defer { interrupts.end() }
-        let driver = try makeDriver()
-        defer { driver.shutDown() }
-        let client: FUSEClient
-        let process: GuestProcess
-        do {
-            client = try waitForTask { () async throws(Errno) in try await FUSEClient(driver: driver) }
-            process = try waitForTask { () async throws(Errno) in
-                try await GuestProcess(client, as: .ofThisProcess)
-            }
-        } catch {
-            throw Failure("the device refused the session: \(error)")
+        let status: Int32
+        if let share {
+            status = try converse(try makeDriver(share), interrupts) { $0() }
+        } else {
+            let device = try ForeignDevice(at: socketPath!)
+            status = try converse(device.driver, interrupts) { device.withPatience($0) }
         }
-        let session = ShellSession(Shell(process), name: driver.tag, interrupts: interrupts)
-        let status = command.map { session.run($0) } ?? session.run()
-        try? waitForTask { () async throws(Errno) in await client.close() }
         if status != 0 { throw ExitCode(status) }
     }
 
-    private func makeDriver() throws -> VirtioFSDriver {
-        guard let share else { return try ForeignDevice.driver(at: socketPath!) }
+    /// - Parameter bounded: runs what must not wait for the device without end.
+    private func converse(
+        _ driver: VirtioFSDriver, _ interrupts: Interrupts, bounded: (() -> Void) -> Void
+    ) throws -> Int32 {
+        var opened = Result<GuestProcess, Errno>.failure(.ioError)
+        bounded {
+            opened = waitForTask { () async throws(Errno) in
+                try await GuestProcess(try await FUSEClient(driver: driver), as: .ofThisProcess)
+            }
+        }
+        defer { bounded { driver.shutDown() } }
+        switch opened {
+        case .failure(let error): throw Failure("the device refused the session: \(error)")
+        case .success(let process):
+            let session = ShellSession(Shell(process), name: driver.tag, interrupts: interrupts)
+            let status = command.map { session.run($0) } ?? session.run()
+            bounded { _ = waitForTask { () async throws(Errno) in await process.client.close() } }
+            return status
+        }
+    }
+
+    private func makeDriver(_ share: String) throws -> VirtioFSDriver {
         let files: HostDirectory
         do { files = try HostDirectory(path: FilePath(share)) } catch { throw Failure("can't open \(share): \(error)") }
         let device = VirtioFSDevice(files: files, settings: DeviceSettings(tag: "share")!)
@@ -76,14 +88,14 @@ struct ShellCommand: ParsableCommand {
 /// Runs `body` as a task and waits for its end, on a thread that is not Swift's.
 private func waitForTask<Value: Sendable>(
     _ body: @escaping @Sendable () async throws(Errno) -> Value
-) throws(Errno) -> Value {
+) -> Result<Value, Errno> {
     let left = Left<Value>()
     Task {
         do throws(Errno) { left.result = .success(try await body()) } catch { left.result = .failure(error) }
         left.done.signal()
     }
     left.done.wait()
-    return try left.result!.get()
+    return left.result!
 }
 
 /// What a task leaves for the thread that waits for it.

@@ -34,15 +34,15 @@ public final class TerminalChild {
     public func type(_ keys: String) { _ = try? terminal.descriptor.writeAll(Array(keys.utf8)) }
 
     /// Waits until the screen has shown `text` behind what was waited for before; false when it did not in time.
-    public func wait(for text: String) -> Bool {
-        let deadline = ContinuousClock.now + .seconds(60)
+    public func wait(for text: String, seconds: Int = 60) -> Bool {
+        let deadline = ContinuousClock.now + .seconds(seconds)
         while true {
             if let found = screen.firstRange(of: text) {
                 screen.removeSubrange(..<found.upperBound)
                 return true
             }
             guard ContinuousClock.now < deadline,
-                Readiness.wait(readable: [terminal.descriptor], milliseconds: 60_000)[0], collect()
+                Readiness.wait(readable: [terminal.descriptor], milliseconds: Int32(seconds) * 1000)[0], collect()
             else { return false }
         }
     }

@@ -137,4 +137,51 @@ struct ClientTaskTests {
         client.forget(node, 3)
         #expect(client.heldLookups == 0 && client.heldLookups(of: node) == 0)
     }
+
+    @Test("A device that goes with the session that is closed is left alone")
+    func closed() async throws {
+        let test = try DriverUnderTest { $0.answerZeros() }
+        let client = try await FUSEClient(driver: test.driver)
+        let opened = test.inits.count
+        test.setScript { $0.queue.breakDown() }
+        await client.close()
+        #expect(await failure { () async throws(Errno) in try await client.statfs(.root, as: .root) } == .ioError)
+        #expect(test.inits.count == opened)
+    }
+
+    @Test(
+        "A listing whose names lead elsewhere is EIO, and what it gave is counted all the same",
+        arguments: ["../x", "/", "", "a\0b"])
+    func namesThatLeadElsewhere(name: String) async throws {
+        let test = try DriverUnderTest { $0.answerZeros() }
+        let client = try await FUSEClient(driver: test.driver)
+        test.setScript { chain in
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1024, alignment: 8)
+            defer { buffer.deallocate() }
+            var writer = DirectoryEntryWriter(into: buffer)
+            let isPlus = chain.header.opcode == Opcode.readdirplus.rawValue
+            for (cookie, name) in ["fine", name].enumerated() {
+                var entry = fuse_entry_out()
+                entry.nodeid = 7
+                Array((name + "x").utf8).withUnsafeBytes { bytes in
+                    writer.append(
+                        inode: 1, cookie: UInt64(cookie + 1), type: 0,
+                        name: UnsafeRawBufferPointer(rebasing: bytes.dropLast()), entry: isPlus ? entry : nil)
+                }
+            }
+            chain.answer(payload: Array(buffer.prefix(writer.count)))
+        }
+        for plus in [false, true] {
+            let error = await failure { () async throws(Errno) in
+                let handle = FileHandle(rawValue: 1)
+                return plus
+                    ? try await client.readdirplus(.root, handle, after: 0, as: .root)
+                    : try await client.readdir(.root, handle, after: 0, as: .root)
+            }
+            #expect(error == .ioError)
+        }
+        #expect(client.heldLookups == 2 && client.heldLookups(of: NodeID(rawValue: 7)) == 2)
+        client.forgetAll()
+        #expect(client.heldLookups == 0)
+    }
 }

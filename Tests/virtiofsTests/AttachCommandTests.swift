@@ -6,7 +6,6 @@ import Testing
 import VirtioTestSupport
 
 /// `virtiofs attach` and `virtiofs shell --socket-path`: devices of other processes.
-@Suite(.serialized)
 struct AttachCommandTests {
     /// A device that is offered by another process, and what ends that.
     private struct Offer {
@@ -161,5 +160,23 @@ struct AttachCommandTests {
         #expect(outcome.status == 1 && outcome.errors.contains("serves somebody else"), "\(outcome)")
         first.signal(SIGKILL)
         _ = first.outcome()
+    }
+
+    @Test("A device that has become silent keeps neither the mount nor a shell from ending")
+    func silent() throws {
+        let share = try folder.folder("share")
+        let socket = folder.path + "/socket"
+        let serve = try Child(commandPath, ["serve", share, "--socket-path", socket])
+        #expect(serve.firstLine().contains("is offered at"))
+        defer {
+            serve.signal(SIGKILL)
+            _ = serve.outcome()
+            cleanUp()
+        }
+        let child = try attach(Offer(share: share, socketPath: socket, end: {}))
+        serve.signal(SIGSTOP)
+        child.signal(SIGTERM)
+        #expect(child.outcome(seconds: 40).status == 0)
+        #expect(!isMountPoint(mountPoint))
     }
 }

@@ -150,4 +150,32 @@ struct ShellCommandTests {
         user.type("\u{4}")
         #expect(user.status() == 1)
     }
+
+    @Test("SIGINT ends the running command and not the shell; with -c it is status 130")
+    func interrupt() throws {
+        try write("big", "")
+        try #require(truncate(share + "/big", 1 << 40) == 0)
+        let user = try TerminalChild(commandPath, ["shell", share])
+        #expect(user.wait(for: "share:/> "))
+        user.type("get big /dev/null\r")
+        #expect(user.wait(for: "/dev/null"))
+        // One that comes before the command runs is nobody's.
+        let isBack = (0..<60).contains { _ in
+            kill(user.pid, SIGINT)
+            return user.wait(for: "share:/> ", seconds: 1)
+        }
+        #expect(isBack)
+        user.type("exit 4\r")
+        #expect(user.status() == 4)
+        let child = try Child(commandPath, ["shell", share, "-c", "pwd; ls -d d; get big /dev/null; pwd"])
+        #expect(child.firstLine() == "/" && child.firstLine() == "d")
+        let hasEnded = (0..<600).contains { _ in
+            child.signal(SIGINT)
+            usleep(100_000)
+            return !child.isRunning
+        }
+        #expect(hasEnded)
+        let outcome = child.outcome()
+        #expect(outcome.status == 130 && outcome.output == "" && outcome.errors == "", "\(outcome)")
+    }
 }
