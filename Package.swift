@@ -154,8 +154,9 @@ let package = Package(
         .testTarget(
             name: "TracingTests",
             dependencies: [
-                "Tracing", "VirtioTestSupport", "VirtioFSDevice", "HostDirectory", "Virtio", "FUSEWire", "CKernel",
-                systemPackage,
+                "Tracing", "VirtioTestSupport", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio",
+                "FUSEWire",
+                "Syscalls", "CKernel", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",
