@@ -17,7 +17,7 @@ extension GuestTests {
             let isWriteback = mode == "writeback"
             var work = GuestWork(
                 cache: isWriteback ? "always" : mode, writeback: isWriteback, packed: packed, files: 5000)
-            work.suite = getenv("VIRTIOFS_POSIXSUITE").map { String(cString: $0) }
+            work.suite = String(cString: try #require(getenv("VIRTIOFS_POSIXSUITE")))
             work.limit = 600
             try work.check()
         }

@@ -13,14 +13,35 @@ struct GuestWork {
     var suite: String?
     var limit = 240
 
+    /// What Linux 6.1 can't do here, whatever the device does: its driver tells the device of no signal (6.12's neither), it
+    /// sends no supplementary group (from 6.3 on it can), and FUSE refuses to collapse and insert ranges by itself.
+    private static let beyondLinux = [
+        "lock.waiting-is-interrupted-by-a-signal", "flock.waiting-is-interrupted-by-a-signal",
+        "setgid.folder-strips-the-bit-from-strangers'-files", "allocate.collapse-range", "allocate.insert-range",
+    ]
+
+    /// What needs the host to have the bytes, when the guest's kernel still keeps them: blocks are counted and holes found
+    /// by the host, and that an offset is too large is known only when the bytes are written back.
+    private static let beyondWriteback = [
+        "truncate.frees-blocks", "sparse.hole-at-the-end-of-a-full-file",
+        "sparse.written-but-not-synced-data-is-found", "sparse.seek-moves-the-position", "sparse.largest-offset",
+        "allocate.punch-hole",
+    ]
+
+    private var exclusions: String {
+        (Self.beyondLinux + (writeback ? Self.beyondWriteback : [])).map { "--without \"\($0)\"" }
+            .joined(separator: " ")
+    }
+
     /// Copies the host's tree out of the share, and back into it, with checksums of what the guest saw.
-    static let script = """
+    private var script: String {
+        """
         stage() { echo; echo "stage $1 after $(cut -d ' ' -f 1 /proc/uptime) s"; }
         stage cases
         mkdir cases && (cd cases && sh -c "$(cat /cases.sh)") > cases.said
         if [ -e /posixsuite ]; then
           stage suite
-          mkdir suite && /posixsuite suite > suite.said 2>&1 || { grep -v ^ok suite.said; exit 2; }
+          mkdir suite && /posixsuite \(exclusions) suite > suite.said 2>&1 || { grep -v ^ok suite.said; exit 2; }
         fi
         stage out
         mkdir /tmp/out && tar cf - -C host . | tar xf - -C /tmp/out || exit 3
@@ -38,6 +59,7 @@ struct GuestWork {
         umount /mnt && mount -t virtiofs myfs /mnt && rm /mnt/new || exit 12
         stage end
         """
+    }
 
     func check() throws {
         let serve = try ServeProcess(options: ["--cache", cache] + (writeback ? ["--writeback"] : []))
@@ -47,7 +69,7 @@ struct GuestWork {
         machine.packed = packed
         machine.limit = limit
         machine.files = [Guest.resource("cases.sh")] + (suite.map { [$0] } ?? [])
-        let outcome = try Guest(serve, machine, script: Self.script).finish()
+        let outcome = try Guest(serve, machine, script: script).finish()
         try #require(outcome.status == 0, "\(outcome.console) \(serve.log)")
         #expect(outcome.accepted(version1))
         #expect(outcome.accepted(ringPacked) == packed)

@@ -25,6 +25,13 @@ struct HostSide {
         try shell("find . -type f | LC_ALL=C sort | xargs sha256sum", in: name)
     }
 
+    /// Type, mode, owner, group, and for a link where it leads, of each file in a folder, by name.
+    func attributes(of name: String = ".") throws -> [String: String] {
+        let listing = try shell("find . -xdev -printf '%P\\t%y %m %U:%G %l\\n'", in: name)
+        let lines = listing.split(separator: "\n").map { $0.split(separator: "\t", omittingEmptySubsequences: false) }
+        return Dictionary(uniqueKeysWithValues: lines.map { (String($0[0]), String($0[1])) })
+    }
+
     /// What a shell command says in a folder.
     func shell(_ command: String, in name: String = ".") throws -> String {
         try succeed("/bin/sh", "-c", "cd '\(path(name))' && \(command)")
