@@ -10,8 +10,11 @@ final class Flag: Sendable {
 }
 
 extension Scene {
-    /// Runs `body` as another process would, and interrupts the call that it waits in until it has returned.
-    func interrupting(_ body: @escaping @Sendable () throws -> Void) throws {
+    /// Runs `body` as another process would, and interrupts the call that it waits in until it has returned. Where
+    /// nothing interrupts it for ten seconds, `release` ends its wait.
+    func interrupting(
+        orRelease release: () throws -> Void, _ body: @escaping @Sendable () throws -> Void
+    ) throws {
         let signal = SIGUSR2
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in }
@@ -27,10 +30,12 @@ extension Scene {
             defer { isDone.set() }
             try body()
         }
-        while !isDone.isSet {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while !isDone.isSet, ContinuousClock.now < deadline {
             thread.waitUntilAsleep()
             if !isDone.isSet { thread.interrupt(signal) }
         }
+        if !isDone.isSet { try release() }
         try thread.join()
     }
     /// Repeats `body` while it fails with `error`, for at most ten seconds: what is given back in the background is

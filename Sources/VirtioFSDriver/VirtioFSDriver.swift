@@ -204,11 +204,16 @@ extension VirtioFSDriver {
     /// The session is about to be ended by a DESTROY: should the device go away with it, that is no fault.
     func sessionCloses() { isClosing.store(true, ordering: .releasing) }
 
+    /// The `unique` of DESTROY: even, as all but INTERRUPT's are (`FUSE_INT_REQ_BIT`), and no kernel counts that far. Zero
+    /// marks a notification, and QEMU's virtiofsd aborts where it has to answer it.
+    private static let lastUnique = UInt64.max - 1
+
     /// Sends DESTROY and waits for the answer: the device drops all nodes and handles.
     public func closeSession() {
         sessionCloses()
         let header = fuse_in_header(
-            len: UInt32(MemoryLayout<fuse_in_header>.size), opcode: Opcode.destroy.rawValue, unique: 0, nodeid: 0,
+            len: UInt32(MemoryLayout<fuse_in_header>.size), opcode: Opcode.destroy.rawValue, unique: Self.lastUnique,
+            nodeid: 0,
             uid: 0, gid: 0, pid: 0, total_extlen: 0, padding: 0)
         do throws(Errno) {
             _ = try call(withUnsafeBytes(of: header) { Array($0) })

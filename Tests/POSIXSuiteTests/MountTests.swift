@@ -49,6 +49,6 @@ private let isFullRun = getenv("VIRTIOFS_FULL") != nil
 private let modes =
     isFullRun
     ? [
-        ["--cache", "never"], ["--cache", "metadata"], ["--cache", "always"], ["--ring", "packed"],
+        ["--cache", "never"], ["--cache", "metadata"], ["--cache", "always"], ["--ring", "packed"], ["--writeback"],
         ["--queues", "1", "--queue-size", "4"], ["--kick", "worker", "--poll-us", "0"],
     ] : [["--cache", "always"], ["--cache", "metadata", "--queues", "1", "--queue-size", "4"]]

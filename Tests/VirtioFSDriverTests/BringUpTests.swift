@@ -100,6 +100,17 @@ struct BringUpTests {
         other.shutDown()
     }
 
+    @Test("DESTROY has a number of its own, as every request that is answered: zero is a notification's")
+    func uniqueOfDestroy() throws {
+        let seen = Journal<UInt64>()
+        let test = try DriverUnderTest { chain in
+            if chain.header.opcode == Opcode.destroy.rawValue { seen.append(chain.header.unique) }
+            chain.answerZeros()
+        }
+        test.driver.closeSession()
+        #expect(seen.count == 1 && seen.all.allSatisfy { $0 != 0 && $0 & 1 == 0 })
+    }
+
     @Test(
         "fs.config.driver-queue-choice: no more queues than the device has, however many it claims", arguments: [1, 3])
     func queueCount(wanted: Int) throws {
