@@ -4,7 +4,7 @@ public enum CacheMode: String, CaseIterable, Sendable {
     case never
     /// Names and attributes for a day, contents of files not beyond an open.
     case metadata
-    /// Names and attributes for a second; contents as long as size and time of modification are the same.
+    /// Names and attributes for a second; contents of an open file as long as size and time of modification are the same.
     case auto
     /// Everything for a day: for a folder that nobody else changes.
     case always

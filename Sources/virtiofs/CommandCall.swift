@@ -24,7 +24,7 @@ struct CommandCall: Equatable {
         } else {
             arguments =
                 switch rest.first {
-                case "mount": Self.withSettingsOutside(rest)
+                case "mount": try Self.withSettingsOutside(rest)
                 case _ where name.hasPrefix("virtiofsd"): try ["serve"] + LegacyServeOptions.expand(rest)
                 case "serve": try ["serve"] + LegacyServeOptions.expand(Array(rest.dropFirst()))
                 default: rest
@@ -39,7 +39,7 @@ struct CommandCall: Equatable {
     }
 
     /// Options of the command that stand in a list of `-o`, as options of their own.
-    private static func withSettingsOutside(_ words: [String]) -> [String] {
+    private static func withSettingsOutside(_ words: [String]) throws -> [String] {
         var result: [String] = []
         var rest = words[...]
         while let word = rest.popFirst() {
@@ -47,19 +47,26 @@ struct CommandCall: Equatable {
                 result.append(word)
                 continue
             }
-            result += MountOption.arguments(MountOption.list(list))
+            result += try MountOption.arguments(MountOption.list(list))
         }
         return result
     }
 }
 
 extension MountOption {
+    /// Settings without a value.
+    private static let switches: Set<String> = ["writeback", "readonly", "no-remote-lock"]
+
     /// A list as arguments of `virtiofs mount`: its settings, and the rest behind one `-o`.
-    static func arguments(_ options: [MountOption]) -> [String] {
+    static func arguments(_ options: [MountOption]) throws -> [String] {
         var settings: [String] = []
         var others: [String] = []
         for option in options {
             if case .setting(let name) = option.meaning {
+                // A setting without its value would take the next argument for it.
+                guard option.value != nil || switches.contains(name) else {
+                    throw Failure("mount option '\(option.name)' takes a value: '\(option.name)=…'")
+                }
                 settings.append(option.bareValue.map { "--\(name)=\($0)" } ?? "--\(name)")
             } else {
                 others.append(option.escaped)

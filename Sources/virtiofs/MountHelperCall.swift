@@ -39,12 +39,12 @@ struct MountHelperCall {
             if options.contains(where: { $0.meaning == .remount }) {
                 // What the device was set up with stays.
                 let flags = options.filter { if case .flag = $0.meaning { true } else { $0.meaning == .remount } }
-                return ["remount", "--source", places[0]] + MountOption.arguments(flags) + [places[1]]
+                return try ["remount", "--source", places[0]] + MountOption.arguments(flags) + [places[1]]
             }
             guard let share = options.last(where: { $0.meaning == .share })?.bareValue else {
                 throw Failure("which folder does '\(places[0])' stand for? Mount it with '-o share=DIR'")
             }
-            return ["mount", "--source", places[0]] + tag + flags + MountOption.arguments(others)
+            return try ["mount", "--source", places[0]] + tag + flags + MountOption.arguments(others)
                 + [share, places[1]]
         }
     }

@@ -141,8 +141,8 @@ struct HostFaultTests {
             /bin/echo more >&5 || true
             exec 5>&-
             umount m
-            virtiofs mount below m || true
-            virtiofs mount share below || true
+            virtiofs mount /mnt/below m || true
+            virtiofs mount share /mnt/below || true
             umount below
             virtiofs mount share below > /dev/null
             cat below/file
@@ -152,7 +152,7 @@ struct HostFaultTests {
         let lines = outcome.errors.split(separator: "\n")
         let dead = "Transport endpoint is not connected"
         #expect(lines.count == 5 && lines.prefix(3).allSatisfy { $0.hasSuffix(dead) }, "\(outcome.errors)")
-        let advice = "below is a dead mount: unmount it first ('fusermount3 -u below')"
+        let advice = "/mnt/below is a dead mount: unmount it first ('fusermount3 -u /mnt/below')"
         #expect(lines.suffix(2) == ["virtiofs: share \(advice)", "virtiofs: mount point \(advice)"])
     }
 

@@ -54,7 +54,7 @@ struct KilledTests {
             cat error?
             python3 check.py
             ls m 2>&1 || true
-            virtiofs mount share m 2>&1 || true
+            virtiofs mount share /mnt/m 2>&1 || true
             fusermount3 -u m
             virtiofs mount share m > /dev/null
             cmp m/file1 share/file1 && umount m
@@ -64,7 +64,7 @@ struct KilledTests {
         #expect(
             lines.dropFirst(3) == [
                 "all there", "all there", "all there", "ls: cannot access 'm': Transport endpoint is not connected",
-                "virtiofs: mount point m is a dead mount: unmount it first ('fusermount3 -u m')",
+                "virtiofs: mount point /mnt/m is a dead mount: unmount it first ('fusermount3 -u /mnt/m')",
             ])
     }
 

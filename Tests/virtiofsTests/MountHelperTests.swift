@@ -138,11 +138,12 @@ struct MountHelperTests {
             attempt -o share=/mnt/share \(long) m
             attempt -o share=/mnt/share,nonsense=1 myfs m
             attempt -o share=/mnt/share,cache=some myfs m
+            attempt -o share=/mnt/share,cache myfs m
             attempt -o share=/mnt myfs m
             virtiofs myfs m -q && exit 9 || echo $?
             findmnt -n -t fuse.virtiofs | wc -l
             """)
-        #expect(outcome.output == String(repeating: "1\n", count: 8) + "0\n")
+        #expect(outcome.output == String(repeating: "1\n", count: 9) + "0\n")
         let complaints = [
             "which folder does 'myfs' stand for? Mount it with '-o share=DIR'",
             "share /mnt/none: No such file or directory",
@@ -151,6 +152,7 @@ struct MountHelperTests {
             "there is no mount option 'nonsense=1' ('virtiofs mount --help' tells of them)",
             "The value 'some' is invalid for '--cache <cache>'. Please provide one of 'never', 'metadata', 'auto' or "
                 + "'always'. (see 'virtiofs --help')",
+            "mount option 'cache' takes a value: 'cache=…'",
             "share /mnt and mount point /mnt/m overlap: use a mount point outside the share",
             "there is no option '-q' (see 'virtiofs --help')",
         ]
