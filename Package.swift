@@ -141,7 +141,7 @@ let package = Package(
             name: "KernelMountTests",
             dependencies: [
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "VirtioTestSupport",
-                "ProcessSupport", "FUSEWire", "CKernel", systemPackage,
+                "ProcessSupport", "FUSEWire", "Syscalls", "CKernel", systemPackage,
             ], swiftSettings: strict),
         .target(
             name: "ProcessSupport", dependencies: ["Syscalls", "CKernel", systemPackage], path: "Tests/ProcessSupport",

@@ -23,10 +23,11 @@ final class HandleTable: Sendable {
     ///
     /// - Throws: ENFILE when there are no descriptors left for it, ESTALE when its node is not known any more.
     func insert(
-        _ descriptor: consuming OwnedDescriptor, of node: NodeID, waits: Bool = false,
+        _ descriptor: consuming OwnedDescriptor, of node: NodeID, waits: Bool = false, writes: Bool = false,
         listing: UnsafeMutablePointer<FolderListing>? = nil
     ) throws(Errno) -> FileHandle {
-        let file = OpenFile(node: node, rawDescriptor: descriptor.rawValue, waits: waits, listing: listing)
+        let file = OpenFile(
+            node: node, rawDescriptor: descriptor.rawValue, waits: waits, writes: writes, listing: listing)
         if inodes.budget.isSpent { try inodes.makeMuchRoom() }
         let inode = try inodes.pin(node)
         do throws(Errno) {

@@ -43,7 +43,8 @@ extension HostDirectory {
     func register(_ file: consuming OwnedDescriptor, of node: NodeID, _ flags: Int32) throws(Errno) -> fuse_open_out {
         let waits = flags & (O_DIRECT | O_DSYNC) != 0
         var reply = fuse_open_out()
-        reply.fh = try handles.insert(file, of: node, waits: waits).rawValue
+        let writes = flags & O_ACCMODE != O_RDONLY
+        reply.fh = try handles.insert(file, of: node, waits: waits, writes: writes).rawValue
         if options.cache == .always { reply.open_flags = UInt32(FOPEN_KEEP_CACHE) }
         return reply
     }
@@ -75,7 +76,8 @@ extension HostDirectory {
         try withHandle(arguments.fh, of: node, .file) { file throws(Errno) in
             // A process that closes a file loses its locks on it, whichever descriptor it took them through (fcntl(2)).
             locks.drop(LockTable.Key(node: node, owner: arguments.lock_owner, kind: .range))
-            try file.payload.descriptor.flush()
+            // What was only read has no delayed error.
+            if file.payload.writes { try file.payload.descriptor.flush() }
         }
     }
 

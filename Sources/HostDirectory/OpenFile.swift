@@ -8,6 +8,8 @@ struct OpenFile: BitwiseCopyable {
     let rawDescriptor: Int32
     /// Whether each call may wait for a disk or a network: the file was opened for direct or synchronous I/O.
     let waits: Bool
+    /// Whether it was opened for writing.
+    let writes: Bool
     /// How far a folder has been listed; nothing for a file.
     let listing: UnsafeMutablePointer<FolderListing>?
 

@@ -14,7 +14,7 @@ final class KernelConnection: Sendable {
     enum Received {
         case request(length: Int)
         /// Nothing this time: the request was withdrawn, or the thread was interrupted.
-        case again
+        case nothing
         /// The file system has been unmounted.
         case unmounted
         case failed(Errno)
@@ -32,7 +32,7 @@ final class KernelConnection: Sendable {
         if count >= MemoryLayout<fuse_in_header>.size { return .request(length: count) }
         guard count < 0 else { return .failed(.ioError) }
         switch errno {
-        case EINTR, EAGAIN, ENOENT: return .again
+        case EINTR, EAGAIN, ENOENT: return .nothing
         case ENODEV: return .unmounted
         default: return .failed(Errno(rawValue: errno))
         }
@@ -58,9 +58,9 @@ final class KernelConnection: Sendable {
         return count < 0 ? Errno(rawValue: errno) : nil
     }
 
-    /// Whether the mount is gone (POLLERR on /dev/fuse).
-    var isGone: Bool {
+    /// Whether a request waits for a reader.
+    var hasRequest: Bool {
         var poll = pollfd(fd: device.rawValue, events: Int16(POLLIN), revents: 0)
-        return CKernel.poll(&poll, 1, 0) > 0 && poll.revents & Int16(POLLERR) != 0
+        return CKernel.poll(&poll, 1, 0) > 0 && poll.revents & Int16(POLLIN) != 0
     }
 }

@@ -31,9 +31,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
     private let largestRequest: Int
     private let admission: Admission?
     private var readers: [OSThread] = []
-    /// Readers that wait for the kernel. The last one never lends itself to the device, so that an INTERRUPT or FORGET
-    /// is always received.
-    private let idleReaders: Atomic<Int>
+    private let crew: ReaderCrew
     private let stopping = Atomic<Bool>(false)
     private let runningReaders: ParkingWord
     private let up = OneTimeEvent()
@@ -44,7 +42,8 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - options: as they follow `-o`, as libfuse knows them.
-    ///   - readerCount: threads that receive requests; at least two.
+    ///   - readerCount: threads that receive requests; at least two. The last one that is free never lends itself to the
+    ///     device.
     public init(
         path: Path, mountPoint: String, options: [String], readerCount: Int,
         logger: Logger = Logger(label: "virtiofs.mount")
@@ -54,7 +53,6 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         self.logger = logger
         largestRequest = 1 << 20
         admission = Admission(options: options, owner: ProcessIdentity.uid)
-        idleReaders = Atomic(0)
         runningReaders = ParkingWord(UInt32(readerCount))
         do throws(Errno) {
             ended = try EventDescriptor()
@@ -62,7 +60,12 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
             throw MountError("can't make an eventfd", error)
         }
         session = try LibfuseSession(options: options)
-        connection = KernelConnection(try session.mount(at: mountPoint))
+        connection = try session.mount(at: mountPoint)
+        do throws(Errno) {
+            crew = try ReaderCrew(count: readerCount)
+        } catch {
+            throw MountError("can't start a thread", error)
+        }
         path.onReply { [connection] reply in
             connection.answer(reply.id, error: reply.error, payload: reply.payload)
         }
@@ -88,12 +91,14 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         session.unmount()
         // Of a mount that is in use only the name is gone: the connection lives on, and its readers are told to go.
         stopping.store(true, ordering: .releasing)
+        crew.dismiss()
         while runningReaders.value > 0 {
             for reader in readers { reader.interrupt() }
             runningReaders.park(while: runningReaders.value, nanoseconds: 1_000_000)
         }
         for reader in readers { reader.join() }
         readers = []
+        crew.join()
         path.close()
     }
 
@@ -109,19 +114,21 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
             runningReaders.wake()
             ended.ring()
         }
+        var turn = ReaderTurn()
+        var follower = CallerFollower()
         while !stopping.load(ordering: .acquiring) {
             let rest = lane.prepare()
-            idleReaders.wrappingAdd(1, ordering: .relaxed)
-            let received = connection.receive(head: head, rest: rest)
-            let othersIdle = idleReaders.wrappingSubtract(1, ordering: .relaxed).newValue
-            switch received {
+            switch crew.receive(from: connection, head: head, rest: rest, &turn) {
             case .request(let length):
-                serve(lane, head: UnsafeRawBufferPointer(head), rest: rest, length, lending: othersIdle > 0)
-            case .again: continue
-            case .unmounted: return
+                let lending = crew.beginServing()
+                follower.note(UnsafeRawBufferPointer(head), length, isAlone: crew.isAlone)
+                serve(lane, head: UnsafeRawBufferPointer(head), rest: rest, length, lending: lending)
+                crew.endServing()
+            case .nothing: continue
+            case .unmounted: return crew.dismiss()
             case .failed(let error):
                 logger.error("can't read from /dev/fuse", metadata: ["error": "\(error)"])
-                return
+                return crew.dismiss()
             }
         }
     }

@@ -40,15 +40,16 @@ final class LibfuseSession: @unchecked Sendable {
         fuse_session_destroy(session)
     }
 
-    /// Mounts; a descriptor of /dev/fuse for the new connection, apart from libfuse's own.
-    func mount(at mountPoint: String) throws(MountError) -> OwnedDescriptor {
+    /// Mounts; the new connection, on a descriptor of /dev/fuse apart from libfuse's own.
+    func mount(at mountPoint: String) throws(MountError) -> KernelConnection {
         var status: Int32 = -1
         let said = CapturedErrors.during { status = fuse_session_mount(session, mountPoint) }
         guard status == 0 else { throw MountError(whyNot(said, mountPoint)) }
         isMounted = true
         _ = write(STDERR_FILENO, said, said.utf8.count)
         do throws(Errno) {
-            return try FileDescriptor(rawValue: fuse_session_fd(session)).duplicateClosingOnExec()
+            return KernelConnection(
+                try FileDescriptor(rawValue: fuse_session_fd(session)).duplicateClosingOnExec())
         } catch {
             throw MountError("can't use /dev/fuse", error)
         }

@@ -38,6 +38,10 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let lead = ParkingWord(0)
     /// Threads on loan.
     private let lenders = ParkingWord(0)
+    /// Whether one has served since a worker last looked.
+    private let isLent = Atomic<Bool>(false)
+    /// Only a worker that leads touches it.
+    private let spin: UnsafeMutablePointer<AdaptiveSpin>
 
     /// Chains that a thread on loan could not finish, and the threads; guarded by `stateLock`.
     private let stateLock = Lock()
@@ -72,6 +76,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
                 inflight: activation.inflight),
             in: RingMove(configuration: activation.configuration, memory: activation.memory))
         used = view.available.usedWriter()
+        spin = .allocate(capacity: 1)
+        spin.initialize(to: AdaptiveSpin(longest: options.pollNanoseconds))
         putAside.reserveCapacity(Int(size))
         // The last one is taken first.
         putAside += view.available.leftOver.reversed().map { ($0, view) }
@@ -83,6 +89,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         doorbell = Doorbell(event: kick, serve: lending)
         startWorker()
     }
+
+    deinit { spin.deallocate() }
 
     // MARK: starting and stopping
 
@@ -168,6 +176,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// - Parameter exchange: the calling worker's.
     /// - Returns: false when an operation blocked on the way, and somebody else has lead and duty now.
     private func leadUntilEmpty(_ exchange: Exchange) -> Bool {
+        if !view.available.isEmpty { spin.pointee.end() }
         while true {
             suppressKicks()
             repeat {
@@ -212,17 +221,13 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Looks for new chains for a while; whether there are some.
     private func pollForMore() -> Bool {
-        guard options.pollNanoseconds > 0 else { return false }
-        let deadline = monotonicNanoseconds() &+ options.pollNanoseconds
-        repeat {
+        // Who kicks serves, too: to look would be to take their work away and hand it from one processor to another.
+        if isLent.exchange(false, ordering: .relaxed) { return false }
+        let isFound = spin.pointee.spin {
             // What is available stays so while the queue stops, or is broken: nobody takes it any more.
-            guard mayServe else { return false }
-            for _ in 0..<64 {
-                if !view.available.isEmpty { return true }
-                spinHint()
-            }
-        } while monotonicNanoseconds() < deadline
-        return false
+            !mayServe || !view.available.isEmpty
+        }
+        return isFound && mayServe
     }
 
     // MARK: one chain
@@ -372,6 +377,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         lenders.add(1)
         defer { lenders.add(UInt32.max) }
         guard takeLead() else { return false }
+        isLent.store(true, ordering: .relaxed)
         guard let first = popOnLoan() else { return true }
         let exchange = takeExchange()
         defer { returnExchange(exchange) }

@@ -59,12 +59,21 @@ public final class DriverLane: RequestLane {
     public func send(head: UnsafeRawBufferPointer, length: Int, lending: Bool) {
         guard let facts = RequestHead(head) else { return }
         if Opcode(rawValue: facts.opcode)?.isHighPriority == true {
-            driver.sendHighPriority(whole(head, length))
+            sendHighPriority(head, length, lending: lending)
         } else if let slot {
             self.slot = nil
             queue.submit(slot, head: head, length: length, lending: lending)
         } else {
             whole(head, length).withUnsafeBytes { queue.submitOrPark($0) }
+        }
+    }
+
+    /// A FORGET and an INTERRUPT are all head; a batch is not.
+    private func sendHighPriority(_ head: UnsafeRawBufferPointer, _ length: Int, lending: Bool) {
+        if length <= head.count {
+            driver.sendHighPriority(UnsafeRawBufferPointer(rebasing: head[..<length]), lending: lending)
+        } else {
+            whole(head, length).withUnsafeBytes { driver.sendHighPriority($0, lending: lending) }
         }
     }
 

@@ -23,6 +23,8 @@ final class RequestQueue: @unchecked Sendable {
     private struct State: ~Copyable {
         var ring: DriverQueue
         var phase = Phase.settingUp
+        /// Whether the device is asked for interrupts, and not somebody looks for what it returns.
+        var wantsInterrupts = true
         var freeSlots: [UInt16]
         var parked = ParkedRequests()
     }
@@ -32,6 +34,7 @@ final class RequestQueue: @unchecked Sendable {
     private let region: GuestRegion
     private let firstSlot: GuestAddress
     private let slots: UnsafeMutableBufferPointer<RequestSlot>
+    var slotCount: Int { slots.count }
     private let lock = Lock()
     private let state: UnsafeMutablePointer<State>
     private unowned let driver: VirtioFSDriver
@@ -131,7 +134,7 @@ final class RequestQueue: @unchecked Sendable {
     }
 
     /// Sends a request that is somewhere else in private memory, now or when a slot gets free.
-    func submitOrPark(_ request: UnsafeRawBufferPointer, call: PendingCall? = nil) {
+    func submitOrPark(_ request: UnsafeRawBufferPointer, call: PendingCall? = nil, lending: Bool = false) {
         let outcome = lock.withLock { () -> Outcome in
             guard state.pointee.phase != .dead else { return .refused }
             let free = state.pointee.phase == .running ? state.pointee.freeSlots.popLast() : nil
@@ -142,7 +145,7 @@ final class RequestQueue: @unchecked Sendable {
             return .sent(doorbell(if: send(request, call: call, in: Int(free))))
         }
         switch outcome {
-        case .sent(let bell): bell?.ring(lending: false)
+        case .sent(let bell): bell?.ring(lending: lending)
         case .refused: refuse(request, call)
         }
     }
@@ -245,6 +248,20 @@ final class RequestQueue: @unchecked Sendable {
 
     // MARK: completing
 
+    /// From here on, somebody calls ``completeUsed()`` without being told to.
+    func stopInterrupts() {
+        lock.withLock {
+            state.pointee.wantsInterrupts = false
+            state.pointee.ring.suppressInterrupts()
+        }
+    }
+
+    /// Undoes ``stopInterrupts()``.
+    func resumeInterrupts() {
+        lock.withLock { state.pointee.wantsInterrupts = true }
+        completeUsed()
+    }
+
     /// Takes what the device has returned and delivers the replies, on the calling thread: the queue's interrupt
     /// handler.
     func completeUsed() {
@@ -281,7 +298,7 @@ final class RequestQueue: @unchecked Sendable {
                     slots[Int(token)].state = .held
                     return .reply(slot: Int(token), written: written)
                 }
-            } while !state.pointee.ring.armInterrupts()
+            } while state.pointee.wantsInterrupts && !state.pointee.ring.armInterrupts()
             return .nothing
         } catch {
             state.pointee.phase = .broken
@@ -375,7 +392,11 @@ final class RequestQueue: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         state.pointee.ring = ring
-        _ = state.pointee.ring.armInterrupts()
+        if state.pointee.wantsInterrupts {
+            _ = state.pointee.ring.armInterrupts()
+        } else {
+            state.pointee.ring.suppressInterrupts()
+        }
         state.pointee.phase = .settingUp
         for slot in slots(in: .lost) { slots[slot].state = .free }
         state.pointee.freeSlots = slots(in: .free).map { UInt16($0) }

@@ -110,7 +110,9 @@ public final class VirtioFSDriver: @unchecked Sendable {
     func deliver(_ reply: Reply) { handler?(reply) }
 
     /// Sends a request of the hiprio kind (virtio 1.4, 5.11.6.2), from private memory.
-    func submitHighPriority(_ request: UnsafeRawBufferPointer) { hiprioQueue.submitOrPark(request) }
+    func submitHighPriority(_ request: UnsafeRawBufferPointer, lending: Bool) {
+        hiprioQueue.submitOrPark(request, lending: lending)
+    }
 
     // MARK: breaking and mending
 
@@ -196,7 +198,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sends a whole request that is never answered: FORGET, BATCH_FORGET, INTERRUPT.
     public func post(_ request: [UInt8]) {
-        sendHighPriority(request)
+        request.withUnsafeBytes { sendHighPriority($0) }
     }
 }
 

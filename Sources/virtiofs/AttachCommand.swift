@@ -37,7 +37,7 @@ struct AttachCommand: ParsableCommand {
     @Option(help: "The layout of the virtqueues: split, or packed if the device can do that.")
     var ring = RingLayout.split
     @Option(help: "Threads that take requests from the kernel.")
-    var threads = 2
+    var threads = 3
     @Option(help: .hidden)
     var readyFd: Int32?
 

@@ -49,15 +49,15 @@ struct MountCommand: ParsableCommand {
     var entryTimeout: Seconds?
     @Option(help: "Seconds for which a name that was not found is taken not to exist.")
     var negativeTimeout = Seconds(.zero)
-    @Option(help: "Request queues.")
+    @Option(help: "Request queues; one for each thread if not given.")
     var queues: Int?
     @Option(help: "Descriptors of a queue, a power of two from 4 to 1024.")
     var queueSize = 128
     @Option(help: "The layout of the virtqueues: split or packed.")
     var ring = RingLayout.split
-    @Option(help: "Threads that take requests from the kernel.")
-    var threads = 2
-    @Option(help: "Microseconds that an idle device thread looks for work before it sleeps.")
+    @Option(help: "Threads that take requests from the kernel; one more than processors, 3 to 9, if not given.")
+    var threads: Int?
+    @Option(help: "Microseconds that an idle device thread looks for work, at most, before it sleeps.")
     var pollUs = 50
     @Option(help: "Who serves a queue whose device thread sleeps: adaptive (the thread that kicks) or worker.")
     var kick = ServiceOptions.KickPolicy.adaptive
@@ -86,7 +86,7 @@ struct MountCommand: ParsableCommand {
         guard (4...1024).contains(queueSize), queueSize & (queueSize - 1) == 0 else {
             throw ValidationError("--queue-size takes a power of two from 4 to 1024")
         }
-        guard (2...64).contains(threads) else { throw ValidationError("--threads takes 2 to 64") }
+        guard (2...64).contains(threads ?? 2) else { throw ValidationError("--threads takes 2 to 64") }
         guard (0...1_000_000).contains(pollUs) else { throw ValidationError("--poll-us takes 0 to 1000000") }
     }
 
@@ -129,7 +129,9 @@ struct MountCommand: ParsableCommand {
         }
     }
 
-    private var requestQueueCount: Int { queues ?? threads }
+    /// The most that can be busy at once, and one that stands back; see ``KernelMount``.
+    private var readerCount: Int { threads ?? 1 + min(max(Affinity.count, 2), 8) }
+    private var requestQueueCount: Int { queues ?? readerCount }
 
     private func makeDevice(_ files: HostDirectory) throws -> VirtioFSDevice<HostDirectory> {
         var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(requestQueueCount))!
@@ -159,7 +161,7 @@ struct MountCommand: ParsableCommand {
     private func serve<Path: RequestPath>(
         _ path: Path, _ place: MountPlace, _ words: [String], _ stop: consuming StopSignals
     ) throws {
-        let mount = MountService(mountPoint: place.mountPoint, options: words, threads: threads, readyFd: readyFd)
+        let mount = MountService(mountPoint: place.mountPoint, options: words, threads: readerCount, readyFd: readyFd)
         try mount.run(path, announcing: "\(tag): \(place.share) is mounted on \(place.mountPoint)", stop)
     }
 }

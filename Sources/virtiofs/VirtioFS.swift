@@ -10,7 +10,7 @@ struct VirtioFS: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             MountCommand.self, RemountCommand.self, ServeCommand.self, ReplayCommand.self, AttachCommand.self,
-            ShellCommand.self,
+            ShellCommand.self, BenchCommand.self,
         ])
 
     /// Every failure is one line on standard error: exit status 64 for a wrong call, 1 for everything else, and

@@ -126,8 +126,16 @@ def measure(names: Sequence[str], rows: Sequence[Row], pairs: int, places: Place
             for name in names if pair % 2 == 0 else reversed(names):
                 note(f"pair {pair + 1} of {pairs}: {row.title}: {name}")
                 figures[row.name][name].append(measure_once(name, row, places, settings))
-    note("")
+            print_progress(f"pair {pair + 1} of {pairs}", row, figures[row.name])
+    print()
     return figures
+
+
+def print_progress(pair: str, row: Row, of_row: dict[str, list[float]]) -> None:
+    """Shows each row as soon as it is measured: a whole run takes many minutes."""
+    note("")
+    cells = ", ".join(f"{name} {values[-1]:,.0f}" for name, values in of_row.items())
+    print(f"{pair}: {row.title}, {row.unit}: {cells}", flush=True)
 
 
 def measure_once(name: str, row: Row, places: Places, settings: Settings) -> float:

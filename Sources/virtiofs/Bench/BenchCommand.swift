@@ -1,0 +1,143 @@
+import ArgumentParser
+import Glibc
+import HostDirectory
+import Syscalls
+import SystemPackage
+import VhostUser
+import Virtio
+import VirtioFSDevice
+import VirtioFSDriver
+
+/// `virtiofs bench`: measures a device without a kernel mount before it.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure a virtio-fs device.",
+        discussion: """
+            Sends requests from one thread, so many at once, and looks for the replies: to the device of this process \
+            that serves SHARE, or with --socket-path to any vhost-user-fs device. It makes a folder of its own in the \
+            file system's root and removes it in the end.
+            """)
+
+    @Argument(help: "The folder to serve, and to measure in.")
+    var share: String?
+    @Option(help: "The socket of a vhost-user-fs device.")
+    var socketPath: String?
+    @Option(help: "Rows to measure, with commas: those whose names begin so.")
+    var rows: String?
+    @Option(help: "Requests under way at once, with commas.")
+    var depths: String?
+    @Option(help: "Seconds for each row and depth.")
+    var seconds = 1.0
+    @Option(help: "Files in the folder that is listed.")
+    var entries = 10_000
+    @Option(help: "A file for the figures, as JSON.")
+    var json: String?
+    @Option(help: "The layout of the virtqueues: split or packed.")
+    var ring = RingLayout.split
+    @Option(help: "With SHARE: who serves a queue whose device thread sleeps, as with mount.")
+    var kick = ServiceOptions.KickPolicy.adaptive
+
+    func validate() throws {
+        guard (share == nil) != (socketPath == nil) else { throw ValidationError("name SHARE or --socket-path") }
+        guard (1...1_000_000).contains(entries) else { throw ValidationError("--entries takes 1 to 1000000") }
+        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds takes up to 3600") }
+        guard wantedDepths.allSatisfy({ (1...Self.largestDepth).contains($0) }) else {
+            throw ValidationError("--depths takes 1 to \(Self.largestDepth)")
+        }
+    }
+
+    private static let largestDepth = 256
+    /// Descriptors of a queue. Without indirect descriptors a request takes three.
+    private static let queueSize: UInt16 = 1024
+
+    private var wantedDepths: [Int] { depths?.split(separator: ",").map { Int($0) ?? 0 } ?? [] }
+
+    func run() throws {
+        ResourceLimits.raiseOpenFiles()
+        let stop = try StopSignals()
+        let driver = try makeDriver()
+        defer {
+            driver.closeSession()
+            driver.shutDown()
+        }
+        do {
+            let session = try BenchSession(driver, stop: stop.descriptor)
+            let share = try BenchShare(session, entryCount: entries)
+            let figures = Result { try measure(share) }
+            try share.remove()
+            try write(figures.get())
+        } catch let error as Errno {
+            throw Failure("the session can't be opened: \(error)")
+        }
+    }
+
+    private func measure(_ share: BenchShare) throws -> [BenchFigure] {
+        var figures: [BenchFigure] = []
+        print(BenchFigure.header)
+        for operation in try selected(of: BenchOperation.all(on: share)) {
+            for depth in depths == nil || operation.depths == [1] ? operation.depths : wantedDepths {
+                if share.session.isStopped { throw Failure("stopped") }
+                let run = BenchRun(share.session, operation, depth: depth)
+                let figure = try run.measure(seconds: seconds)
+                run.forget(in: share)
+                print(figure.line)
+                fflush(nil)
+                figures.append(figure)
+            }
+        }
+        return figures
+    }
+
+    private func selected(of operations: [BenchOperation]) throws -> [BenchOperation] {
+        guard let names = rows?.lowercased().split(separator: ",") else { return operations }
+        let chosen = operations.filter { row in names.contains { row.name.lowercased().hasPrefix($0) } }
+        guard !chosen.isEmpty else { throw Failure("no row begins with '\(rows!)'") }
+        return chosen
+    }
+
+    private func write(_ figures: [BenchFigure]) throws {
+        guard let json else { return }
+        let text = "[\n" + figures.map { "  " + $0.json }.joined(separator: ",\n") + "\n]\n"
+        do {
+            let mode = FilePermissions(rawValue: 0o644)
+            let file = try FileDescriptor.open(
+                FilePath(json), .writeOnly, options: [.create, .truncate], permissions: mode)
+            try file.closeAfter { _ = try file.writeAll(text.utf8) }
+        } catch {
+            throw Failure("can't write \(json): \(error)")
+        }
+    }
+
+    // MARK: the device
+
+    private func makeDriver() throws -> VirtioFSDriver {
+        var options = DriverOptions()
+        options.queueSize = Self.queueSize
+        options.usesPackedRings = ring == .packed
+        do {
+            return try VirtioFSDriver(transport: makeTransport(), options: options)
+        } catch let error as DriverError {
+            throw Failure("the driver can't bring up the device: \(error)")
+        }
+    }
+
+    private func makeTransport() throws -> any DriverTransport {
+        guard let socketPath else { return InProcessTransport(device: try makeDevice()) }
+        do {
+            return try FrontEndTransport(path: FilePath(socketPath))
+        } catch {
+            throw Failure("can't use the device at \(socketPath): \(error)")
+        }
+    }
+
+    private func makeDevice() throws -> VirtioFSDevice<HostDirectory> {
+        var settings = DeviceSettings(tag: "bench")!
+        settings.service.kick = kick
+        do {
+            return VirtioFSDevice(files: try HostDirectory(path: FilePath(share!)), settings: settings)
+        } catch {
+            throw Failure("can't open \(share!): \(error)")
+        }
+    }
+}

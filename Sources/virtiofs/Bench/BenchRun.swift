@@ -1,0 +1,75 @@
+import Syscalls
+import VirtioFSDriver
+
+/// One row at one depth, measured for a while.
+final class BenchRun {
+    /// How much of the time comes before what is counted.
+    private static let warmUp: UInt64 = 5
+
+    private let session: BenchSession
+    private let operation: BenchOperation
+    private var actors: [BenchActor]
+    private var running = 0
+    private var items = 0
+    private var latencies: [UInt32] = []
+    private var countsFrom: UInt64 = 0
+    private var end: UInt64 = 0
+    /// When the last operation that counts was over.
+    private var last: UInt64 = 0
+
+    init(_ session: BenchSession, _ operation: BenchOperation, depth: Int) {
+        self.session = session
+        self.operation = operation
+        actors = (0..<depth).map { BenchActor(number: $0) }
+        latencies.reserveCapacity(1 << 20)
+    }
+
+    func measure(seconds: Double) throws -> BenchFigure {
+        let first = monotonicNanoseconds()
+        let length = UInt64(seconds * 1e9)
+        countsFrom = first + length / Self.warmUp
+        end = countsFrom + length
+        last = countsFrom
+        running = actors.count
+        let start = { for index in self.actors.indices { self.begin(index, at: first) } }
+        try session.run(start, until: { running == 0 }) { [unowned self] actor, reply in try proceed(actor, reply) }
+        return BenchFigure(
+            operation, depth: actors.count, items: items, nanoseconds: last - countsFrom, latencies: latencies)
+    }
+
+    /// Lookups that the row has left with a node.
+    func forget(in share: BenchShare) {
+        for actor in actors { share.forget(actor.node, actor.lookups) }
+    }
+
+    private func begin(_ index: Int, at time: UInt64) {
+        actors[index].step = 0
+        actors[index].start = time
+        guard case .send(let request) = operation.next(&actors[index], UnsafeRawBufferPointer(start: nil, count: 0))
+        else { preconditionFailure("an operation has at least one request") }
+        session.send(request, of: index)
+    }
+
+    private func proceed(_ index: Int, _ reply: Reply) throws {
+        if let error = reply.error { throw Failure("\(operation.name) failed: \(error)") }
+        actors[index].step += 1
+        switch operation.next(&actors[index], reply.payload) {
+        case .send(let request): session.send(request, of: index)
+        case .done(let count): finish(index, count)
+        }
+    }
+
+    private func finish(_ index: Int, _ count: Int) {
+        let now = monotonicNanoseconds()
+        // What began before and ended after is neither lost nor counted twice: it is counted where it ended.
+        if now >= countsFrom, isOpen(at: now) {
+            items += count
+            last = now
+            latencies.append(UInt32(clamping: now - actors[index].start))
+        }
+        if isOpen(at: now) { begin(index, at: now) } else { running -= 1 }
+    }
+
+    /// Whether what ends now counts: until the time is over, and at least one operation.
+    private func isOpen(at now: UInt64) -> Bool { now < end || latencies.isEmpty }
+}

@@ -1,0 +1,94 @@
+import CKernel
+import FUSEWire
+import VirtioFSDriver
+
+/// What the measurement works on: a folder of its own in the root of the file system, made through the device and
+/// removed through it.
+final class BenchShare {
+    static let dataName = "data"
+    static let listingSize = 32 << 10
+
+    let session: BenchSession
+    private let name = "bench-\(getpid())"
+    let dataSize: Int
+    /// Files in the folder that is listed.
+    let entryCount: Int
+    let folder: NodeID
+    let data: NodeID
+    let entries: NodeID
+    /// Of the data, open for reading and writing.
+    let handle: UInt64
+    /// Entries of the listing that is under way.
+    var listed = 0
+
+    init(_ session: BenchSession, entryCount: Int) throws {
+        self.session = session
+        self.entryCount = entryCount
+        dataSize = max(64 << 20, session.largestTransfer)
+        folder = try Self.node(session.call(.makeFolder(name, in: .root)))
+        let created = try session.call(.create(Self.dataName, in: folder))
+        data = Self.node(created)
+        handle = Self.handle(created)
+        entries = try Self.node(session.call(.makeFolder("entries", in: folder)))
+        try fill()
+    }
+
+    private func fill() throws {
+        let size = session.largestTransfer
+        for offset in stride(from: 0, to: dataSize, by: size) {
+            _ = try session.call(.write(data, handle, at: UInt64(offset), count: size))
+        }
+        for index in 0..<entryCount {
+            let created = try session.call(.create(Self.entryName(index), in: entries))
+            _ = try session.call(.release(Self.node(created), Self.handle(created)))
+            forget(Self.node(created), 1)
+        }
+    }
+
+    func remove() throws {
+        _ = try session.call(.release(data, handle))
+        for index in 0..<entryCount { _ = try session.call(.unlink(Self.entryName(index), in: entries)) }
+        _ = try session.call(.unlink("entries", in: folder, as: .rmdir))
+        _ = try session.call(.unlink(Self.dataName, in: folder))
+        _ = try session.call(.unlink(name, in: .root, as: .rmdir))
+    }
+
+    func forget(_ node: NodeID, _ count: UInt64) {
+        guard count > 0 else { return }
+        session.driver.post(BenchRequest.forget(node, count: count).bytes)
+    }
+
+    /// Counts the entries of a READDIRPLUS and gives their lookups back in one BATCH_FORGET; the cookie of the last.
+    func take(listing: UnsafeRawBufferPointer) -> UInt64 {
+        let entrySize = MemoryLayout<fuse_entry_out>.size
+        var forgotten: [fuse_forget_one] = []
+        var (offset, cookie) = (0, UInt64(0))
+        while offset + entrySize + 24 <= listing.count {
+            let node = listing.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            if node != 0 { forgotten.append(fuse_forget_one(nodeid: node, nlookup: 1)) }
+            cookie = listing.loadUnaligned(fromByteOffset: offset + entrySize + 8, as: UInt64.self)
+            let nameCount = listing.loadUnaligned(fromByteOffset: offset + entrySize + 16, as: UInt32.self)
+            offset += DirectoryEntryWriter.size(nameCount: Int(nameCount), plus: true)
+            listed += 1
+        }
+        var request = BenchRequest(.batchForget, NodeID(rawValue: 0))
+            .with(fuse_batch_forget_in(count: UInt32(forgotten.count), dummy: 0))
+            .with(dataCount: forgotten.count * MemoryLayout<fuse_forget_one>.stride).bytes
+        forgotten.withUnsafeBytes { request.append(contentsOf: $0) }
+        session.driver.post(request)
+        return cookie
+    }
+
+    private static func entryName(_ index: Int) -> String { "entry-\(index)" }
+
+    private static func node(_ reply: [UInt8]) -> NodeID {
+        NodeID(rawValue: reply.withUnsafeBytes { $0.loadUnaligned(as: fuse_entry_out.self).nodeid })
+    }
+
+    /// The handle that CREATE's reply has behind the entry.
+    private static func handle(_ reply: [UInt8]) -> UInt64 {
+        reply.withUnsafeBytes {
+            $0.loadUnaligned(fromByteOffset: MemoryLayout<fuse_entry_out>.size, as: fuse_open_out.self).fh
+        }
+    }
+}
