@@ -30,6 +30,7 @@ let package = Package(
         .library(name: "GuestVFS", targets: ["GuestVFS"]),
         .library(name: "KernelMount", targets: ["KernelMount"]),
         .library(name: "VhostUser", targets: ["VhostUser"]),
+        .library(name: "Sandbox", targets: ["Sandbox"]),
         .library(name: "Tracing", targets: ["Tracing"]),
         .library(name: "VirtioTestSupport", targets: ["VirtioTestSupport"]),
     ],
@@ -83,6 +84,9 @@ let package = Package(
             name: "VhostUser",
             dependencies: ["Virtio", "Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage, logging],
             swiftSettings: strict),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .target(
+            name: "Sandbox", dependencies: ["Syscalls", "CKernel", "CSeccomp", systemPackage], swiftSettings: strict),
         .target(name: "POSIXSuite", dependencies: ["CKernel", systemPackage], swiftSettings: strict),
         .executableTarget(
             name: "POSIXSuiteCommand", dependencies: ["POSIXSuite", "CKernel", systemPackage], swiftSettings: strict),
@@ -93,8 +97,7 @@ let package = Package(
         .executableTarget(
             name: "virtiofs",
             dependencies: [
-                "Tracing",
-                "VhostUser", "GuestShell", "GuestVFS",
+                "Tracing", "VhostUser", "Sandbox", "GuestShell", "GuestVFS",
                 "KernelMount", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "Virtqueue", "FUSEWire",
                 "Syscalls", "CKernel", systemPackage, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -172,6 +175,16 @@ let package = Package(
                 "ServeSupport", "ProcessSupport", "VirtioTestSupport", "Syscalls", "virtiofs", systemPackage,
             ],
             exclude: ["Guest"], swiftSettings: strict),
+        .target(name: "CProbe", path: "Tests/CProbe"),
+        .executableTarget(
+            name: "SandboxProbe", dependencies: ["Sandbox", "Syscalls", "CKernel", "CProbe", systemPackage],
+            path: "Tests/SandboxProbe", swiftSettings: strict),
+        .testTarget(
+            name: "SandboxTests",
+            dependencies: [
+                "SandboxProbe", "Sandbox", "ProcessSupport", "ServeSupport", "VirtioTestSupport", "Syscalls",
+                "virtiofs", systemPackage,
+            ], swiftSettings: strict),
         .testTarget(
             name: "POSIXSuiteTests",
             dependencies: [

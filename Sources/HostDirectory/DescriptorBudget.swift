@@ -1,3 +1,4 @@
+import Logging
 import Synchronization
 import Syscalls
 import SystemPackage
@@ -11,6 +12,7 @@ final class DescriptorBudget: Sendable {
     let inodes: Int
     private let heldByInodes = Atomic<Int>(0)
     private let heldByFiles = Atomic<Int>(0)
+    private let isReported = Atomic<Bool>(false)
 
     /// - Parameter inodes: half of what the process may have, if nothing else is wanted.
     init(inodes: Int?) {
@@ -33,6 +35,15 @@ final class DescriptorBudget: Sendable {
 
     /// Whether inodes have all but what is left for files to be opened with.
     var isSpentOnInodes: Bool { inodeCount >= total - total / 8 }
+
+    /// Says, once, that the client gets ENFILE, and what its user can do about it.
+    func reportSpent(canEvict: Bool) {
+        guard !isReported.exchange(true, ordering: .relaxed) else { return }
+        let remedy = canEvict ? "raise the limit" : "raise the limit, or let unused files be held by file handles"
+        Logger(label: "virtiofs.files").error(
+            "no descriptors are left, and requests fail with ENFILE: \(remedy)",
+            metadata: ["limit": "\(ResourceLimits.openFiles)"])
+    }
 
     /// By how many the inodes have more than they should.
     var excess: Int { inodeCount - min(inodes, total - fileCount) }

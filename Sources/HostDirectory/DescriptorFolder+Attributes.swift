@@ -3,7 +3,7 @@ import Syscalls
 import SystemPackage
 
 /// Extended attributes of what is held with `O_PATH`, which fsetxattr(2) and the like don't take: of any kind of file,
-/// symbolic links among them. Before Linux 6.13 it needs a /proc at its usual place.
+/// symbolic links among them. Before Linux 6.13 it needs a /proc at its usual place, or the folder as working folder.
 extension DescriptorFolder {
     func setAttribute(
         of descriptor: FileDescriptor, _ name: UnsafePointer<CChar>, _ value: UnsafeRawBufferPointer, flags: Int32
@@ -58,11 +58,10 @@ extension DescriptorFolder {
         var path = InlineArray<32, CChar>(repeating: 0)
         var span = path.mutableSpan
         return try span.withUnsafeMutableBufferPointer { buffer throws(Errno) in
-            let prefix: StaticString = "/proc/self/fd/"
-            memcpy(buffer.baseAddress!, prefix.utf8Start, prefix.utf8CodeUnitCount)
+            memcpy(buffer.baseAddress!, self.path.utf8Start, self.path.utf8CodeUnitCount)
             return try DecimalName(descriptor).withPointer { digits throws(Errno) in
                 // At most ten digits and a terminator: it fits.
-                strcpy(buffer.baseAddress! + prefix.utf8CodeUnitCount, digits)
+                strcpy(buffer.baseAddress! + self.path.utf8CodeUnitCount, digits)
                 return try body(buffer.baseAddress!)
             }
         }

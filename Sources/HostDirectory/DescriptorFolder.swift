@@ -10,11 +10,21 @@ struct DescriptorFolder: ~Copyable, Sendable {
     private let folder: OwnedDescriptor
     /// Whether the kernel has setxattrat(2) and its relatives.
     let hasAttributeCalls: Bool
+    /// What leads to the folder where the kernel has not: its path, or nothing where every thread has it as its working
+    /// folder.
+    let path: StaticString
 
     init() throws(Errno) {
-        folder = OwnedDescriptor(
+        let folder = OwnedDescriptor(
             owning: try FileDescriptor.workingFolder.openAt("/proc/self/fd", flags: O_PATH | O_DIRECTORY))
+        self.init(folder, isWorkingFolder: false)
+    }
+
+    /// - Parameter isWorkingFolder: whether it is the working folder of every thread, so that it needs no /proc.
+    init(_ folder: consuming OwnedDescriptor, isWorkingFolder: Bool) {
         hasAttributeCalls = Self.probeAttributeCalls(folder.descriptor)
+        path = isWorkingFolder ? "" : "/proc/self/fd/"
+        self.folder = folder
     }
 
     /// Runs `body` with this folder and the name in it of what `descriptor` holds.

@@ -33,6 +33,7 @@ extension HostDirectory {
         try refuseChange()
         return try withNode(node) { descriptor, inode throws(Errno) in
             if change.sets(FATTR_MODE) { try descriptors.changeMode(of: descriptor, change.mode & 0o7777) }
+            if change.setsOwner || change.sets(FATTR_SIZE) { dropCapabilities(of: descriptor) }
             if change.setsOwner { try setOwner(descriptor, change, request) }
             if change.sets(FATTR_SIZE) { try setSize(node, descriptor, inode, change, request) }
             if change.sets(FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW) {
@@ -47,9 +48,10 @@ extension HostDirectory {
     private func setOwner(
         _ descriptor: FileDescriptor, _ change: fuse_setattr_in, _ request: Request
     ) throws(Errno) {
-        try withoutFSETID(request.uid != 0, group: request.gid) { () throws(Errno) in
+        try withoutFSETID(request.uid != 0, group: try hostGroup(request.gid)) { () throws(Errno) in
             try descriptor.changeOwner(
-                uid: change.sets(FATTR_UID) ? change.uid : .max, gid: change.sets(FATTR_GID) ? change.gid : .max)
+                uid: change.sets(FATTR_UID) ? try hostUser(change.uid) : .max,
+                gid: change.sets(FATTR_GID) ? try hostGroup(change.gid) : .max)
         }
     }
 
@@ -57,7 +59,7 @@ extension HostDirectory {
         _ node: NodeID, _ descriptor: FileDescriptor, _ inode: Inode, _ change: fuse_setattr_in, _ request: Request
     ) throws(Errno) {
         let size = try position(change.size)
-        try withoutFSETID(change.sets(FATTR_KILL_SUIDGID), group: request.gid) { () throws(Errno) in
+        try withoutFSETID(change.sets(FATTR_KILL_SUIDGID), group: try hostGroup(request.gid)) { () throws(Errno) in
             if change.sets(FATTR_FH) {
                 return try withHandle(change.fh, of: node, .file) { file throws(Errno) in
                     try file.payload.descriptor.truncate(to: size)

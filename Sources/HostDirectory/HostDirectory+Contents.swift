@@ -52,9 +52,10 @@ extension HostDirectory {
         let offset = try position(arguments.offset)
         return try withHandle(arguments.fh, of: node, .file) { file throws(Errno) in
             if file.payload.waits { try request.mayBlock() }
+            dropCapabilities(of: file.payload.descriptor)
             let killing = arguments.write_flags & UInt32(FUSE_WRITE_KILL_SUIDGID) != 0
             let appends = appends(arguments)
-            return try withoutFSETID(killing, group: request.gid) { () throws(Errno) in
+            return try withoutFSETID(killing, group: try hostGroup(request.gid)) { () throws(Errno) in
                 let descriptor = file.payload.descriptor
                 let count = try transfer(segments, at: offset) { part, place throws(Errno) in
                     try descriptor.writeVector(part, at: place, appending: appends)

@@ -47,7 +47,9 @@ extension HostDirectory {
     private func asCaller<Result>(
         _ request: Request, umask: UInt32, _ body: () throws(Errno) -> Result
     ) throws(Errno) -> Result {
-        try withIdentity(uid: request.uid, gid: request.gid, group: request.supplementaryGroup) {
+        let group = try request.supplementaryGroup.map { group throws(Errno) in try hostGroup(group) }
+        let (user, primary) = (try hostUser(request.uid), try hostGroup(request.gid))
+        return try withIdentity(uid: user, gid: primary, group: group) {
             () throws(Errno) in try withUmask(mode_t(umask), when: appliesUmask, body)
         }
     }

@@ -14,8 +14,9 @@ extension HostDirectory {
         try checkAttributes()
         try refuseChange()
         try withNode(node) { descriptor, _ throws(Errno) in
-            try descriptors.setAttribute(
-                of: descriptor, name.pointer, value, flags: Int32(bitPattern: flags))
+            try withHostName(name.pointer) { name throws(Errno) in
+                try descriptors.setAttribute(of: descriptor, name, value, flags: Int32(bitPattern: flags))
+            }
             if killsSetGID { try dropSetGID(descriptor) }
         }
     }
@@ -34,7 +35,9 @@ extension HostDirectory {
     ) throws(Errno) -> Int {
         try checkAttributes()
         return try withNode(node) { descriptor, _ throws(Errno) in
-            try descriptors.attribute(of: descriptor, name.pointer, into: buffer)
+            try withHostName(name.pointer) { name throws(Errno) in
+                try descriptors.attribute(of: descriptor, name, into: buffer)
+            }
         }
     }
 
@@ -43,9 +46,24 @@ extension HostDirectory {
     ) throws(Errno) -> Int {
         try checkAttributes()
         return try withNode(node) { descriptor, _ throws(Errno) in
+            if let rules = options.attributeRules { return try listHostNames(of: descriptor, rules, into: buffer) }
             if request.uid == 0 { return try descriptors.attributeNames(of: descriptor, into: buffer) }
             return try namesForOthers(descriptor, into: buffer)
         }
+    }
+
+    private func listHostNames(
+        of descriptor: FileDescriptor, _ rules: AttributeRules, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(Errno) -> Int {
+        let list = UnsafeMutableRawBufferPointer.allocate(byteCount: AttributeNames.largestList, alignment: 1)
+        defer { list.deallocate() }
+        let count = try descriptors.attributeNames(of: descriptor, into: list)
+        let names = rules.clientNames(list[..<count])
+        // Without a buffer, the client asks how large it has to be.
+        guard !buffer.isEmpty else { return names.count }
+        guard names.count <= buffer.count else { throw Errno(rawValue: ERANGE) }
+        buffer.copyBytes(from: names)
+        return names.count
     }
 
     /// Without `trusted.`: those names exist for nobody but who has CAP_SYS_ADMIN (xattr(7)), and the client's kernel, which
@@ -63,7 +81,9 @@ extension HostDirectory {
         try checkAttributes()
         try refuseChange()
         try withNode(node) { descriptor, _ throws(Errno) in
-            try descriptors.removeAttribute(of: descriptor, name.pointer)
+            try withHostName(name.pointer) { name throws(Errno) in
+                try descriptors.removeAttribute(of: descriptor, name)
+            }
         }
     }
 
@@ -73,7 +93,8 @@ extension HostDirectory {
 
     /// Whether the share's file system has ACLs.
     func probeACLs() -> Bool {
-        guard options.extendedAttributes, options.posixACLs else { return false }
+        guard options.extendedAttributes, options.posixACLs, !translatesIDs, Self.leavesACLs(options.attributeRules)
+        else { return false }
         let nothing = UnsafeMutableRawBufferPointer(start: nil, count: 0)
         do throws(Errno) {
             _ = try withNode(.root) { descriptor, _ throws(Errno) in

@@ -12,8 +12,9 @@ extension HostDirectory {
         if flags & (O_ACCMODE | O_TRUNC) != O_RDONLY { try refuseChange() }
         return try withNode(node) { descriptor, inode throws(Errno) in
             try inode.checkIsRegular()
+            if flags & O_TRUNC != 0 { dropCapabilities(of: descriptor) }
             let killing = flags & O_TRUNC != 0 && arguments.open_flags & UInt32(FUSE_OPEN_KILL_SUIDGID) != 0
-            let file = try withoutFSETID(killing, group: request.gid) { () throws(Errno) in
+            let file = try withoutFSETID(killing, group: try hostGroup(request.gid)) { () throws(Errno) in
                 try reopen(descriptor, flags, wanted: Int32(bitPattern: arguments.flags))
             }
             return try register(file, of: node, flags)

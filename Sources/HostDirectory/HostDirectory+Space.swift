@@ -11,7 +11,7 @@ extension HostDirectory {
         let (offset, length) = (try position(arguments.offset), try position(arguments.length))
         try withHandle(arguments.fh, of: node, .file) { file throws(Errno) in
             try request.mayBlock()
-            try withoutFSETID(!request.isRoot, group: request.gid) { () throws(Errno) in
+            try withoutFSETID(!request.isRoot, group: try hostGroup(request.gid)) { () throws(Errno) in
                 try file.payload.descriptor.allocate(
                     mode: Int32(bitPattern: arguments.mode), offset: offset, length: length)
             }
@@ -38,7 +38,7 @@ extension HostDirectory {
         return try withHandle(arguments.fh_in, of: node, .file) { file throws(Errno) in
             try withHandle(arguments.fh_out, of: target, .file) { targetFile throws(Errno) in
                 try request.mayBlock()
-                return try withoutFSETID(!request.isRoot, group: request.gid) { () throws(Errno) in
+                return try withoutFSETID(!request.isRoot, group: try hostGroup(request.gid)) { () throws(Errno) in
                     UInt64(
                         try file.payload.descriptor.copyRange(
                             at: from, to: targetFile.payload.descriptor, at: to, count: count, flags: flags))

@@ -31,6 +31,8 @@ extension HostDirectory {
         reply.attr_valid_nsec = attributeValidity.nanoseconds
         reply.stat = fuse_statx(status)
         reply.stat.ino = clientNumber(status.stx_ino, on: InodeKey(status).device)
+        reply.stat.uid = clientUser(reply.stat.uid)
+        reply.stat.gid = clientGroup(reply.stat.gid)
         return reply
     }
 }

@@ -10,6 +10,8 @@ extension HostDirectory {
     func clientAttributes(_ status: borrowing statx) -> fuse_attr {
         var attributes = fuse_attr(status)
         attributes.ino = clientNumber(attributes.ino, on: InodeKey(status).device)
+        attributes.uid = clientUser(attributes.uid)
+        attributes.gid = clientGroup(attributes.gid)
         return attributes
     }
 

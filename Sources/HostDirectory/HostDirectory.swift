@@ -1,6 +1,6 @@
 public import FUSEWire
 import Synchronization
-import Syscalls
+public import Syscalls
 public import SystemPackage
 public import VirtioFSDevice
 
@@ -25,19 +25,40 @@ public final class HostDirectory: FileSystem {
     let negativeValidity: Validity
     /// The device number of the share itself.
     let ownDevice: UInt64
+    let hiddenCapabilities: [CChar]?
     private let writeback = Atomic<Bool>(false)
     private let submounts = Atomic<Bool>(false)
     private let umaskIsOurs = Atomic<Bool>(false)
 
     /// Serves the folder at `path`, which may be reached through symbolic links. Not before the last fork(2) of the
     /// process.
-    public init(path: FilePath, options: HostDirectoryOptions = HostDirectoryOptions()) throws(Errno) {
+    public convenience init(path: FilePath, options: HostDirectoryOptions = HostDirectoryOptions()) throws(Errno) {
+        try self.init(root: try FileDescriptor.folder(at: path), descriptors: DescriptorFolder(), options: options)
+    }
+
+    /// Serves a folder in a process that reaches nothing else by a path.
+    ///
+    /// - Parameters:
+    ///   - root: the folder, with `O_PATH`.
+    ///   - descriptors: the process's /proc/self/fd, with `O_PATH`.
+    ///   - isWorkingFolder: whether that is the working folder of all threads.
+    public convenience init(
+        root: consuming OwnedDescriptor, descriptors: consuming OwnedDescriptor, isWorkingFolder: Bool,
+        options: HostDirectoryOptions = HostDirectoryOptions()
+    ) throws(Errno) {
+        let folder = DescriptorFolder(descriptors, isWorkingFolder: isWorkingFolder)
+        try self.init(root: root, descriptors: folder, options: options)
+    }
+
+    private init(
+        root: consuming OwnedDescriptor, descriptors: consuming DescriptorFolder, options: HostDirectoryOptions
+    ) throws(Errno) {
         self.options = options
+        hiddenCapabilities = Self.hiddenCapabilities(options.attributeRules)
         attributeValidity = Validity(options.attributeTimeout ?? options.cache.timeout)
         entryValidity = Validity(options.entryTimeout ?? options.cache.timeout)
         negativeValidity = Validity(options.negativeTimeout)
-        descriptors = try DescriptorFolder()
-        let root = try Self.open(path)
+        self.descriptors = descriptors
         var status = CKernel.statx()
         try root.descriptor.status(mask: InodeKey.mask, into: &status)
         ownDevice = InodeKey(status).device
@@ -46,12 +67,6 @@ public final class HostDirectory: FileSystem {
         inodes = try InodeTable(
             root: root.release(), status, mounts: mounts, budget: DescriptorBudget(inodes: options.descriptorBudget))
         handles = HandleTable(inodes: inodes)
-    }
-
-    private static func open(_ path: FilePath) throws(Errno) -> OwnedDescriptor {
-        let bytes = path.withPlatformString { Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1)) }
-        return OwnedDescriptor(
-            owning: try FileDescriptor.workingFolder.openAt(bytes, flags: O_PATH | O_DIRECTORY))
     }
 
     /// How many lookups the client has to give back: the sum of nlookup of all nodes.
@@ -63,6 +78,9 @@ public final class HostDirectory: FileSystem {
 
     /// How many of the nodes are held by a handle of the host's and no descriptor.
     public var evictedInodeCount: Int { inodes.evictedCount }
+
+    /// Whether nodes can be held by handles: it was wanted, and the host allows it.
+    public var usesFileHandles: Bool { inodes.mounts.canReopen }
 
     /// Whether the client collects writes, and so needs to read what it opened for writing.
     var isWriteback: Bool { writeback.load(ordering: .relaxed) }

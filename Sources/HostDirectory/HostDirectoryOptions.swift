@@ -34,6 +34,11 @@ public struct HostDirectoryOptions: Sendable {
     /// Tells the client which folders are mount points of the host, so that it makes mounts of its own of them
     /// (`FUSE_SUBMOUNTS`): inode numbers are then unique in each.
     public var announcesSubmounts: Bool = true
+    /// What the client's users are on the host, and its groups; ACLs, which name ids too, are then not served.
+    public var users: IDTranslation?
+    public var groups: IDTranslation?
+    /// What the client's extended attributes are called on the host.
+    public var attributeRules: AttributeRules?
 
     public init(
         cache: CacheMode = .auto, writeback: Bool = false, readOnly: Bool = false, allowDirectIO: Bool = false,

@@ -70,7 +70,9 @@ extension InodeTable {
     func makeMuchRoom() throws(Errno) {
         // The first time round may only find that everything was used.
         if canEvict { sweep(evicting: 64, looking: 2 * clock.count) }
-        if budget.isSpent { throw .tooManyOpenFilesInSystem }
+        guard budget.isSpent else { return }
+        budget.reportSpent(canEvict: canEvict)
+        throw .tooManyOpenFilesInSystem
     }
 
     private func sweep(evicting wanted: Int, looking looks: Int) {

@@ -15,6 +15,12 @@ extension FileDescriptor {
             rawValue: try checkRetrying { ck_openat(rawValue, path, flags | O_CLOEXEC, mode) })
     }
 
+    /// Holds the folder at `path`, which may be reached through symbolic links, with `O_PATH`.
+    public static func folder(at path: FilePath) throws(Errno) -> OwnedDescriptor {
+        let bytes = path.withPlatformString { Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1)) }
+        return OwnedDescriptor(owning: try workingFolder.openAt(bytes, flags: O_PATH | O_DIRECTORY))
+    }
+
     /// The corresponding call is statx(2), with `AT_STATX_SYNC_AS_STAT`.
     public func statusAt(
         _ path: UnsafePointer<CChar>, flags: Int32, mask: UInt32, into status: inout statx

@@ -17,8 +17,8 @@ public final class OSThread: @unchecked Sendable {
 
     /// Starts a thread that runs `body`. It must be joined.
     ///
-    /// The thread has every signal blocked but SIGBUS, and a umask (zero) and working folder of its own (`unshare(CLONE_FS)`), so
-    /// that what it creates has just the mode that was asked for.
+    /// The thread has every signal blocked but SIGBUS and SIGSYS, and a umask (zero) and working folder of its own
+    /// (`unshare(CLONE_FS)`), so that what it creates has just the mode that was asked for.
     ///
     /// - Parameter name: at most 15 bytes, as `top -H` shows it.
     public init(name: String, body: @escaping @Sendable () -> Void) throws(Errno) {
@@ -26,7 +26,7 @@ public final class OSThread: @unchecked Sendable {
         var before = sigset_t()
         sigfillset(&blocked)
         // A fault can't wait: were it blocked, the kernel would end the process.
-        sigdelset(&blocked, SIGBUS)
+        for fault in [SIGBUS, SIGSYS] { sigdelset(&blocked, fault) }
         pthread_sigmask(SIG_SETMASK, &blocked, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         var handle = pthread_t()

@@ -28,6 +28,9 @@ public final class Recorder: Sendable {
         return number == 0 ? nil : Errno(rawValue: number)
     }
 
+    /// The recording, to be kept open by a process that can't reach it by its path.
+    public var descriptor: FileDescriptor { file.descriptor }
+
     /// To be given to a device.
     public var tap: RequestTap { RequestTap { [self] in record($0) } }
 

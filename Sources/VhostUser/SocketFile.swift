@@ -9,6 +9,7 @@ public struct SocketFile: ~Copyable {
     private let listener: OwnedDescriptor
     private let path: FilePath
     private let inode: ino_t
+    private var isOurs = true
 
     /// Listens at `path`. A socket that nobody listens at any more, left by a process that was killed, is replaced.
     ///
@@ -29,6 +30,15 @@ public struct SocketFile: ~Copyable {
     }
 
     public var descriptor: FileDescriptor { listener.descriptor }
+
+    /// Leaves it to another process, which has a copy of this, to remove the file.
+    public mutating func leaveFile() { isOurs = false }
+
+    /// Removes the file, if it is still there.
+    public func remove() {
+        // Somebody else may have put another file there.
+        if Self.inode(path) == inode { _ = path.withPlatformString { unlink($0) } }
+    }
 
     private static func inode(_ path: FilePath) -> ino_t? {
         var status = CKernel.stat()
@@ -53,7 +63,6 @@ public struct SocketFile: ~Copyable {
     }
 
     deinit {
-        // Somebody else may have put another file there.
-        if Self.inode(path) == inode { _ = path.withPlatformString { unlink($0) } }
+        if isOurs { remove() }
     }
 }

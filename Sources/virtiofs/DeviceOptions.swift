@@ -1,5 +1,6 @@
 import ArgumentParser
 import HostDirectory
+import SystemPackage
 import VirtioFSDevice
 
 /// Options of `serve` that say what its device offers, each named as virtiofsd names it.
@@ -33,6 +34,9 @@ struct DeviceOptions: ParsableArguments {
             throw ValidationError("--thread-pool-size takes 0 to 1024")
         }
     }
+
+    /// What the log needs, once the process reaches nothing by a path.
+    var logSockets: [FileDescriptor] { syslog ? [SyslogHandler.socket].compactMap { $0 } : [] }
 
     func apply(to options: inout HostDirectoryOptions) {
         options.extendedAttributes = xattr

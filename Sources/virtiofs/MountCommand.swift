@@ -137,7 +137,7 @@ struct MountCommand: ParsableCommand {
         var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(requestQueueCount))!
         settings.limits = limits.limits
         settings.service.kick = kick
-        settings.service.tap = try record.map(Recorder.tap)
+        settings.service.tap = try record.map { try Recorder(at: $0).tap }
         settings.service.pollNanoseconds = UInt64(pollUs) * 1000
         return VirtioFSDevice(files: files, settings: settings)
     }

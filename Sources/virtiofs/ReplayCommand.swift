@@ -75,8 +75,8 @@ struct ReplayCommand: ParsableCommand {
 }
 
 extension Recorder {
-    /// What makes a recording at `path`.
-    static func tap(path: String) throws -> RequestTap {
-        do { return try Recorder(path: FilePath(path)).tap } catch { throw Failure("can't make \(path): \(error)") }
+    /// Makes a recording at `path`.
+    convenience init(at path: String) throws {
+        do { try self.init(path: FilePath(path)) } catch { throw Failure("can't make \(path): \(error)") }
     }
 }

@@ -3,6 +3,7 @@ import CKernel
 import Glibc
 import HostDirectory
 import Logging
+import Sandbox
 import Syscalls
 import SystemPackage
 import Tracing
@@ -54,6 +55,10 @@ struct ServeCommand: ParsableCommand {
     var record: String?
     @OptionGroup(title: "Device")
     var device: DeviceOptions
+    @OptionGroup(title: "Confinement")
+    var confinement: ConfinementOptions
+    @OptionGroup(title: "Translation")
+    var translation: TranslationOptions
     @Flag(help: "Print what the device can do, as JSON, and end.")
     var printCapabilities = false
 
@@ -77,11 +82,11 @@ struct ServeCommand: ParsableCommand {
         LoggingSetup.start(level: logLevel.level, syslog: device.syslog)
         try limitOpenFiles()
         let stop = try StopSignals()
-        let server = BackEndServer(device: try makeDevice())
+        let share = try openShare()
         if let socketPath {
-            try serve(at: socketPath, server, stop.descriptor)
+            try serve(at: socketPath, share, stop.descriptor)
         } else {
-            try serve(on: FileDescriptor(rawValue: fd!), server, stop.descriptor)
+            try serve(on: FileDescriptor(rawValue: fd!), share, stop.descriptor)
         }
     }
 
@@ -91,50 +96,80 @@ struct ServeCommand: ParsableCommand {
             return
         }
         guard rlimitNofile == 0 || ResourceLimits.setOpenFiles(rlimitNofile) else {
-            throw Failure("can't set the limit of open files to \(rlimitNofile)")
+            throw Failure(
+                "can't set the limit of open files to \(rlimitNofile): it is \(ResourceLimits.openFiles), and only root may "
+                    + "raise it, up to /proc/sys/fs/nr_open")
         }
     }
 
     private var folder: String { share ?? sharedDir! }
 
-    private func makeDevice() throws -> VirtioFSDevice<HostDirectory> {
-        var options = HostDirectoryOptions(
-            cache: cache, writeback: writeback, readOnly: readonly, allowDirectIO: allowDirectIo)
-        device.apply(to: &options)
-        let files: HostDirectory
+    private func openShare() throws -> FileDescriptor {
         do {
-            files = try HostDirectory(path: FilePath(folder), options: options)
+            return try FileDescriptor.folder(at: FilePath(folder)).release()
         } catch {
             throw Failure("can't open \(folder): \(error)")
+        }
+    }
+
+    /// The server, in the process that is confined.
+    private func makeServer(
+        _ share: FileDescriptor, keeping kept: [FileDescriptor], atEnd: () -> Void
+    ) throws -> BackEndServer {
+        // The process that is confined finds no files but the share's.
+        let recorder = try record.map { try Recorder(at: $0) }
+        let files = device.logSockets + [recorder?.descriptor].compactMap { $0 }
+        let confined = try confinement.enter(share: share, readOnly: readonly, keeping: kept + files, atEnd: atEnd)
+        return BackEndServer(device: try makeDevice(confined, recorder))
+    }
+
+    private func makeDevice(_ share: ConfinedShare, _ recorder: Recorder?) throws -> VirtioFSDevice<HostDirectory> {
+        var options = HostDirectoryOptions(
+            cache: cache, writeback: writeback, readOnly: readonly, allowDirectIO: allowDirectIo,
+            fileHandles: confinement.inodeFileHandles != .never)
+        device.apply(to: &options)
+        try translation.apply(to: &options)
+        let files: HostDirectory
+        do {
+            files = try HostDirectory(share, options: options)
+        } catch {
+            throw Failure("can't serve \(folder): \(error)")
+        }
+        guard confinement.inodeFileHandles != .mandatory || files.usesFileHandles else {
+            throw Failure("\(folder) can't be served by file handles, as --inode-file-handles mandatory wants")
         }
         var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(queues))!
         // The thread that kicks is another machine's processor, and can't serve here.
         settings.service.kick = .worker
         device.apply(to: &settings.service)
-        settings.service.tap = try record.map(Recorder.tap)
+        settings.service.tap = recorder?.tap
         settings.service.pollNanoseconds = UInt64(pollUs) * 1000
         return VirtioFSDevice(files: files, settings: settings)
     }
 
-    private func serve(at path: String, _ server: BackEndServer, _ stop: FileDescriptor) throws {
+    private func serve(at path: String, _ share: FileDescriptor, _ stop: FileDescriptor) throws {
         let group = try socketGroup.map(Self.groupID)
-        do {
-            let file = try SocketFile(path: FilePath(path), group: group)
-            print("\(tag): \(folder) is offered at \(path)")
-            fflush(nil)
-            try server.serve(listener: file.descriptor, stop: stop)
-        } catch {
+        var file: SocketFile
+        do { file = try SocketFile(path: FilePath(path), group: group) } catch {
+            throw Failure("socket \(path): \(error)")
+        }
+        let server = try makeServer(share, keeping: [file.descriptor, stop]) { file.remove() }
+        if confinement.hasKeeper { file.leaveFile() }
+        print("\(tag): \(folder) is offered at \(path)")
+        fflush(nil)
+        do { try server.serve(listener: file.descriptor, stop: stop) } catch {
             throw Failure("socket \(path): \(error)")
         }
     }
 
     /// A socket that listens is served as one of ours is; one that is connected has one front end.
-    private func serve(on socket: FileDescriptor, _ server: BackEndServer, _ stop: FileDescriptor) throws {
-        switch socket.isListening {
-        case .some(true):
+    private func serve(on socket: FileDescriptor, _ share: FileDescriptor, _ stop: FileDescriptor) throws {
+        guard let isListening = socket.isListening else { throw Failure("descriptor \(fd!) is not a socket") }
+        let server = try makeServer(share, keeping: [socket, stop]) {}
+        if isListening {
             do { try server.serve(listener: socket, stop: stop) } catch { throw Failure("descriptor \(fd!): \(error)") }
-        case .some(false): server.serve(connection: OwnedDescriptor(owning: socket), stop: stop)
-        case nil: throw Failure("descriptor \(fd!) is not a socket")
+        } else {
+            server.serve(connection: OwnedDescriptor(owning: socket), stop: stop)
         }
     }
 

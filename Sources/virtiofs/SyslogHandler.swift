@@ -1,7 +1,11 @@
+import CKernel
 import Glibc
 import Logging
+import Syscalls
+import SystemPackage
 
-/// Messages to syslog(3), facility daemon.
+/// Messages to the system's log, facility daemon, in the form of syslog(3), which itself can't be used: it connects when
+/// and as often as it likes, and a confined process can't.
 struct SyslogHandler: LogHandler {
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
@@ -10,14 +14,20 @@ struct SyslogHandler: LogHandler {
     init(label: String, level: Logger.Level) {
         self.label = label
         logLevel = level
-        // The name has to stay where it is for as long as the process lives.
-        _ = Self.isOpen
+        // Both are what they are before the process is confined.
+        _ = (Self.socket, Self.process)
     }
 
-    private static let isOpen: Bool = {
-        openlog(strdup("virtiofs"), LOG_PID, LOG_DAEMON)
-        return true
+    /// A socket to the system's logger, made once and never closed; nothing where there is none.
+    static let socket: FileDescriptor? = {
+        let kind = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue)
+        let socket = Glibc.socket(AF_UNIX, kind, 0)
+        guard socket >= 0, ck_connect_unix(socket, "/dev/log") == 0 else { return nil }
+        return FileDescriptor(rawValue: socket)
     }()
+
+    /// The number by which the host knows this process, or the one that stays outside of its sandbox.
+    private static let process = getpid()
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -27,8 +37,10 @@ struct SyslogHandler: LogHandler {
     func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
         let words = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-        let line = "\(label): \(event.message)\(words)"
-        line.withCString { text in withVaList([text]) { vsyslog(Self.priority(event.level), "%s", $0) } }
+        let priority = LOG_DAEMON | Self.priority(event.level)
+        let line = "<\(priority)>virtiofs[\(Self.process)]: \(label): \(event.message)\(words)"
+        // Nobody waits for a logger that is slow or gone.
+        if let socket = Self.socket { _ = try? socket.send(Array(line.utf8)) }
     }
 
     private static func priority(_ level: Logger.Level) -> Int32 {

@@ -1,5 +1,5 @@
 import Foundation
-import CKernel
+public import CKernel
 import ProcessSupport
 import Syscalls
 import SystemPackage
@@ -12,6 +12,8 @@ public final class ServeProcess: @unchecked Sendable {
     public let socketPath: String
     private let place = TemporaryFolder()
     private let pid: pid_t
+    /// The process that serves: the one that is confined, else ``pid`` itself.
+    public let worker: pid_t
     /// The status of wait(2), once the process has ended and was reaped.
     private var status: Int32?
 
@@ -34,7 +36,9 @@ public final class ServeProcess: @unchecked Sendable {
         let arguments = ["serve", folder.path.string, "--socket-path", socketPath] + options
         pid = try Self.start(arguments, in: place.path)
         // It says that it is up. The socket's file may have been there already, left by a process that was killed.
-        let isUp = Self.wait(seconds: 10) { Self.text(place.path.appending("output").string).hasSuffix("\n") }
+        let output = place.path.appending("output").string
+        let isUp = Self.wait(seconds: 10) { Self.text(output).hasSuffix("\n") }
+        worker = pid_t(Self.text("/proc/\(pid)/task/\(pid)/children").split(separator: " ").first ?? "") ?? pid
         guard isUp else { throw CocoaError(.fileNoSuchFile) }
     }
 
@@ -43,9 +47,14 @@ public final class ServeProcess: @unchecked Sendable {
     /// Ends it as a crash would.
     public func kill() {
         guard isRunning else { return }
+        let handle = pidfd_open(worker, 0)
         Foundation.kill(pid, SIGKILL)
         var found: Int32 = 0
         if waitpid(pid, &found, 0) == pid { status = found }
+        // The one that is confined follows by itself.
+        guard handle >= 0 else { return }
+        let process = OwnedDescriptor(owning: FileDescriptor(rawValue: handle))
+        _ = Readiness.wait(readable: [process.descriptor], milliseconds: 10_000)
     }
 
     /// A file's text. What /proc gives comes in pieces, and one that is shorter than asked for is not the last.
@@ -86,24 +95,24 @@ public final class ServeProcess: @unchecked Sendable {
 
     /// Its open descriptors.
     public var descriptorCount: Int {
-        let folder = "/proc/\(pid)/fd"
+        let folder = "/proc/\(worker)/fd"
         return (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
     }
 
     /// Its threads.
     public var threadCount: Int {
-        let folder = "/proc/\(pid)/task"
+        let folder = "/proc/\(worker)/task"
         return (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0
     }
 
     /// Its mappings of memory that it was sent: a guest's.
     public var guestMappingCount: Int {
-        Self.text("/proc/\(pid)/maps").split(separator: "\n").count { $0.contains("/memfd:") }
+        Self.text("/proc/\(worker)/maps").split(separator: "\n").count { $0.contains("/memfd:") }
     }
 
     /// How long the threads of a name have run so far, in nanoseconds (schedstat, proc(5)).
     public func runTime(ofThreads name: String) -> UInt64 {
-        let folder = "/proc/\(pid)/task"
+        let folder = "/proc/\(worker)/task"
         let threads = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
             .filter { Self.text("\(folder)/\($0)/comm") == name + "\n" }
         return threads.reduce(0) { sum, thread in

@@ -52,6 +52,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
+#include "Confinement.h"
 #include "FUSESupplement.h"
 #include "Sockets.h"
 #include "Wrappers.h"

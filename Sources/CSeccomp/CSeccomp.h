@@ -1,0 +1,3 @@
+#pragma once
+// libseccomp, as its pkg-config names it.
+#include <seccomp.h>
