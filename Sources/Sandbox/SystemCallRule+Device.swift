@@ -10,12 +10,13 @@ extension SystemCallRule {
         return plain.map { SystemCallRule($0) } + youngCalls + limited
     }
 
+    /// glibc makes a renameat2(2) without flags a renameat(2).
     private static let files = [
         "openat", "close", "read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev",
         "pwritev2", "lseek", "fallocate", "ftruncate", "copy_file_range", "fsync", "fdatasync", "syncfs", "flock",
         "getdents64", "statx", "fstat", "newfstatat", "fstatfs", "faccessat", "faccessat2", "readlinkat", "mkdirat",
-        "mknodat", "symlinkat", "linkat", "unlinkat", "renameat2", "name_to_handle_at", "fchmod", "fchmodat", "fchown",
-        "fchownat", "utimensat", "umask",
+        "mknodat", "symlinkat", "linkat", "unlinkat", "renameat", "renameat2", "name_to_handle_at", "fchmod",
+        "fchmodat", "fchown", "fchownat", "utimensat", "umask",
     ]
 
     private static let attributes = [
@@ -24,7 +25,8 @@ extension SystemCallRule {
 
     /// The identity that files are created with, signals, time.
     private static let process = [
-        "setfsuid", "setfsgid", "setgroups", "capget", "capset", "getpid", "gettid", "geteuid", "getegid", "getuid",
+        "setfsuid", "setfsgid", "getgroups", "setgroups", "capget", "capset", "getpid", "gettid", "geteuid", "getegid",
+        "getuid",
         "getgid", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "timer_create",
         "timer_settime", "timer_delete", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep",
         "gettimeofday", "getrandom", "exit", "exit_group",

@@ -3,9 +3,10 @@ import Glibc
 
 /// A program that unmounts when this process has died, be it by SIGKILL.
 ///
-/// With `auto_unmount` it is fusermount3 itself that stays for this, and before it unmounts looks whether the mount is
-/// dead. As root it may not look at a mount that is only its owner's (fusermount3 of libfuse 3.14), and leaves it: for an
-/// ordinary user this does the same with the user's own rights.
+/// libfuse has fusermount3 stay for this, which in 3.14 is not to be relied on. Before it unmounts it looks whether the
+/// mount is dead: it may look before the kernel has closed /dev/fuse, and then leaves a mount that dies the next moment; and
+/// as root it may not look at a mount that is only its owner's. statfs(2) is answered from no cache: here it waits until
+/// the connection has ended.
 enum AutoUnmount {
     /// What was unmounted, and what was mounted there since, is left alone: only a dead mount has no statfs(2).
     private static let script = "cat > /dev/null; stat -f -- \"$1\" || fusermount3 -u -q -z -- \"$1\""

@@ -37,16 +37,14 @@ struct MountOptions {
 
     private func has(_ name: String) -> Bool { words.contains { MountOption($0).name == name } }
 
-    /// Whether the mount needs an ``AutoUnmount`` of ours.
-    var needsAutoUnmount: Bool {
-        has("auto_unmount") && ProcessIdentity.uid != 0 && !has("allow_other") && !has("allow_root")
-    }
+    /// Whether the mount is to go with this process: ``AutoUnmount`` sees to it, and not libfuse.
+    var needsAutoUnmount: Bool { has("auto_unmount") }
 
     /// With what every mount of a device has.
     ///
     /// - Parameter tag: the device's.
     func completed(tag: String) -> [String] {
-        var words = needsAutoUnmount ? words.filter { $0 != "auto_unmount" } : words
+        var words = words.filter { $0 != "auto_unmount" }
         if !has("fsname") { words.append(MountOption("fsname", tag).escaped) }
         if !has("subtype") { words.append("subtype=virtiofs") }
         // Permissions are the driver's business, as on Linux: the kernel checks them against the modes it sees.
