@@ -15,7 +15,9 @@ public func spawn(
     _ arguments: [String], environment: [String: String] = [:], input: FileDescriptor? = nil, output: FileDescriptor,
     errors: FileDescriptor
 ) throws(Errno) -> pid_t {
-    var words = arguments.map { strdup($0) } + [nil]
+    // Tests of the device change this process's umask, and a child would inherit that.
+    let shell = ["/bin/sh", "-c", "umask 022; exec \"$@\"", "sh"]
+    var words = (shell + arguments).map { strdup($0) } + [nil]
     var settings = environment.map { strdup("\($0)=\($1)") } + inherited(without: Set(environment.keys)) + [nil]
     defer { (words + settings).forEach { free($0) } }
     var actions = posix_spawn_file_actions_t()

@@ -18,6 +18,8 @@ struct ShellCommandTests {
 
     private func write(_ name: String, _ text: String) throws {
         try Data(text.utf8).write(to: URL(fileURLWithPath: share + "/" + name))
+        // Whatever this process's umask is.
+        chmod(share + "/" + name, 0o644)
     }
 
     private func read(_ name: String) -> String? { try? String(contentsOfFile: share + "/" + name, encoding: .utf8) }
