@@ -19,10 +19,13 @@ from processes import (Failure, allow_descriptors, interrupt_on_ending_signals, 
                        signals_held)
 from rows import HERE, Row, Settings, require_tools, select_rows, warm_up
 
-DEFAULT_PEERS = "ours,ours-direct,passthrough_ll,bindfs,plain"
+DEFAULT_PEERS = "ours,ours-direct,passthrough_ll,bindfs,null,plain"
 DEFAULT_VIRTIOFS = HERE.parents[1] / ".build/release/virtiofs"
+WORK_PREFIX = "virtiofs-compare-"
 # A row holds against a rival when its ratio reaches both.
 HOLDS_MEDIAN, HOLDS_LOWER_QUARTILE = 1.0, 0.95
+# Times passthrough_ll, as geometric mean over the rows.
+GOAL_OVER_ALL = 1.5
 
 Figures = dict[str, dict[str, list[float]]]
 
@@ -59,6 +62,8 @@ def parse_arguments() -> argparse.Namespace:
                         help="core, all, or names of rows, with commas (default core)")
     parser.add_argument("--pairs", type=int, default=7, metavar="N",
                         help="rounds, in alternating order of the peers (default 7)")
+    parser.add_argument("--seconds", type=float, default=0.8, metavar="S",
+                        help="how long fio measures (default 0.8)")
     parser.add_argument("--quick", action="store_true", help="one small round, to try things out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--virtiofs", type=Path, default=DEFAULT_VIRTIOFS, metavar="PATH",
@@ -85,7 +90,11 @@ def make_work_folder(tmpfs: Path) -> Path:
     place = tmpfs.resolve()
     if not os.access(place, os.W_OK) or peers.file_system_type(place) != "tmpfs":
         raise Failure(f"{tmpfs} is not a tmpfs folder that can be written: name one with --tmpfs")
-    return Path(tempfile.mkdtemp(prefix="virtiofs-compare-", dir=place))
+    for left in place.glob(f"{WORK_PREFIX}*"):
+        peers.remove_abandoned(left)
+    work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=place))
+    peers.claim(work)
+    return work
 
 
 def note(text: str) -> None:
@@ -99,7 +108,7 @@ def observe_terms(names: Sequence[str], places: Places) -> dict[str, dict[str, f
     """What each mount really grants, and a warning where that isn't what the others get."""
     terms: dict[str, dict[str, float]] = {}
     for name in names:
-        if not peers.COMMANDS[name]:
+        if not peers.COMMANDS[name] or name == peers.FLOOR:
             continue
         note(f"terms of {name}")
         try:
@@ -120,15 +129,21 @@ def observe_terms(names: Sequence[str], places: Places) -> dict[str, dict[str, f
 def measure(names: Sequence[str], rows: Sequence[Row], pairs: int, places: Places,
             settings: Settings) -> Figures:
     """Every row on every peer, each on a fresh mount; each pair turns the peers' order round."""
-    figures: Figures = {row.name: {name: [] for name in names} for row in rows}
+    figures: Figures = {row.name: {name: [] for name in names if can_run(name, row)} for row in rows}
     for pair in range(pairs):
         for row in rows:
-            for name in names if pair % 2 == 0 else reversed(names):
+            on = list(figures[row.name])
+            for name in on if pair % 2 == 0 else reversed(on):
                 note(f"pair {pair + 1} of {pairs}: {row.title}: {name}")
                 figures[row.name][name].append(measure_once(name, row, places, settings))
             print_progress(f"pair {pair + 1} of {pairs}", row, figures[row.name])
     print()
     return figures
+
+
+def can_run(name: str, row: Row) -> bool:
+    """The floor has one file, and nothing but that to measure."""
+    return name != peers.FLOOR or row.on_one_file
 
 
 def print_progress(pair: str, row: Row, of_row: dict[str, list[float]]) -> None:
@@ -150,13 +165,16 @@ def measure_once(name: str, row: Row, places: Places, settings: Settings) -> flo
 
 def all_ratios(figures: Figures, names: Sequence[str]) -> dict[str, dict[str, Ratio]]:
     subject, *others = names
-    return {row: {other: Ratio.of(of_row[subject], of_row[other]) for other in others}
+    return {row: {other: Ratio.of(of_row[subject], of_row[other])
+                  for other in others if other in of_row}
             for row, of_row in figures.items()}
 
 
 def geometric_means(ratios: dict[str, dict[str, Ratio]], others: Sequence[str]) -> dict[str, float]:
-    return {other: statistics.geometric_mean(of_row[other].median for of_row in ratios.values())
-            for other in others}
+    """Over the rows that each of the others has."""
+    medians = {other: [of_row[other].median for of_row in ratios.values() if other in of_row]
+               for other in others}
+    return {other: statistics.geometric_mean(values) for other, values in medians.items() if values}
 
 
 def verdict(of_row: dict[str, Ratio]) -> str:
@@ -178,8 +196,10 @@ def print_table(lines: Sequence[Sequence[str]]) -> None:
 def print_figures(figures: Figures, rows: Sequence[Row], names: Sequence[str]) -> None:
     lines = [["median", "unit", *names]]
     for row in rows:
-        medians = [statistics.median(figures[row.name][name]) for name in names]
-        lines.append([row.title, row.unit, *(f"{median:,.0f}" for median in medians)])
+        of_row = figures[row.name]
+        cells = [f"{statistics.median(of_row[name]):,.0f}" if name in of_row else ""
+                 for name in names]
+        lines.append([row.title, row.unit, *cells])
     print_table(lines)
 
 
@@ -190,11 +210,20 @@ def print_ratios(ratios: dict[str, dict[str, Ratio]], rows: Sequence[Row],
     for row in rows:
         of_row = ratios[row.name]
         cells = [f"{of_row[other].median:.2f} ({of_row[other].lower_quartile:.2f})"
-                 for other in others]
+                 if other in of_row else "" for other in others]
         lines.append([row.title, *cells, verdict(of_row)])
     means = geometric_means(ratios, others)
-    lines.append(["geometric mean of the medians", *(f"{means[peer]:.2f}" for peer in others), ""])
+    cells = [f"{means[other]:.2f}" if other in means else "" for other in others]
+    lines.append(["geometric mean of the medians", *cells, ""])
     print_table(lines)
+    print_verdict(ratios, means)
+
+
+def print_verdict(ratios: dict[str, dict[str, Ratio]], means: dict[str, float]) -> None:
+    verdicts = [verdict(of_row) for of_row in ratios.values()]
+    if all(verdicts):
+        print(f"{verdicts.count('holds')} of {len(verdicts)} rows hold; "
+              f"{means['passthrough_ll']:.2f} times passthrough_ll over all (goal {GOAL_OVER_ALL})")
 
 
 def tool_versions() -> dict[str, str]:
@@ -226,10 +255,9 @@ def as_json(figures: Figures, ratios: dict[str, dict[str, Ratio]], rows: Sequenc
 
 def compare(arguments: argparse.Namespace, work: Path) -> None:
     names, rows = select_peers(arguments.peers), select_rows(arguments.rows)
-    places = Places(work, work / "share", work / "mount", arguments.virtiofs.resolve(),
-                    work / "passthrough_ll")
+    places = Places(work, work / "share", work / "mount", arguments.virtiofs.resolve())
     settings = (Settings(500, 64 << 20, 0.3, work) if arguments.quick
-                else Settings(5000, 256 << 20, 1.5, work))
+                else Settings(5000, 256 << 20, arguments.seconds, work))
     pairs = 1 if arguments.quick else arguments.pairs
     places.share.mkdir()
     allow_descriptors(wanted=1 << 16, least=2 * settings.files + 4000)

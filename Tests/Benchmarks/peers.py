@@ -1,6 +1,7 @@
 """The file systems that are compared: how each is started, built, mounted and unmounted."""
 
 import contextlib
+import fcntl
 import gzip
 import os
 import select
@@ -27,14 +28,19 @@ COMMANDS: dict[str, tuple[str, ...]] = {
                "-o", "attr_timeout=1,entry_timeout=1", "{share}", "{mountpoint}"),
     "bindfs-mt": ("bindfs", "-f", "--no-allow-other", "--xattr-rw", "--multithreaded",
                   "-o", "attr_timeout=1,entry_timeout=1", "{share}", "{mountpoint}"),
+    "null": ("{null}", "-f", "{floor}"),
     "plain": (),
 }
 # Those that the subject has to equal on every row.
 RIVALS = ("passthrough_ll", "bindfs")
+# One file that is zeros to read and swallows what is written: what kernel and libfuse alone cost.
+FLOOR = "null"
 
 EXAMPLES = Path("/usr/share/doc/libfuse3-dev/examples")
 MOUNT_TABLE = "/proc/self/mountinfo"
 MOUNT_SECONDS = 10.0
+# In the temporary folder, and locked while it is in use.
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,24 @@ class Places:
     share: Path
     mountpoint: Path
     virtiofs: Path
-    passthrough_ll: Path
+
+    @property
+    def passthrough_ll(self) -> Path:
+        return self.work / "passthrough_ll"
+
+    @property
+    def null(self) -> Path:
+        return self.work / "null"
 
     def command(self, peer: str) -> list[str]:
-        return [word.format_map(vars(self)) for word in COMMANDS[peer]]
+        names = ("share", "mountpoint", "floor", "virtiofs", "passthrough_ll", "null")
+        places = {name: getattr(self, name) for name in names}
+        return [word.format_map(places) for word in COMMANDS[peer]]
+
+    @property
+    def floor(self) -> Path:
+        """The file that the floor is mounted on, under the name that the rows know."""
+        return self.work / "floor" / "large"
 
 
 def require_rights(peers: Sequence[str]) -> None:
@@ -72,18 +92,19 @@ def make_ready(peers: Sequence[str], places: Places) -> None:
     if "{virtiofs}" in programs and not os.access(places.virtiofs, os.X_OK):
         raise Failure(f"{places.virtiofs} is missing: run `swift build -c release`, "
                       "or name the binary with --virtiofs")
-    if "{passthrough_ll}" in programs:
-        build_passthrough_ll(places.passthrough_ll)
+    for binary in (places.passthrough_ll, places.null):
+        if f"{{{binary.name}}}" in programs:
+            build_example(binary)
 
 
-def build_passthrough_ll(binary: Path) -> None:
-    """Compiles libfuse's example, which Debian installs as plain or compressed source."""
+def build_example(binary: Path) -> None:
+    """Compiles one of libfuse's examples, which Debian installs as plain or compressed source."""
     require_tool("cc", "gcc")
     require_tool("pkg-config", "pkgconf")
-    for name in ("passthrough_ll.c", "passthrough_helpers.h"):
+    for name in (f"{binary.name}.c", "passthrough_helpers.h"):
         copy_example(name, binary.parent)
     flags = run(["pkg-config", "--cflags", "--libs", "fuse3"]).split()
-    run(["cc", "-O2", "-w", "-o", str(binary), str(binary.parent / "passthrough_ll.c"), *flags])
+    run(["cc", "-O2", "-w", "-o", str(binary), f"{binary}.c", *flags])
 
 
 def copy_example(name: str, folder: Path) -> None:
@@ -101,19 +122,28 @@ def mounted(peer: str, places: Places) -> Iterator[Path]:
     if not COMMANDS[peer]:
         yield places.share
         return
-    places.mountpoint.mkdir(exist_ok=True)
+    mountpoint = make_mountpoint(peer, places)
     server: subprocess.Popen[str] | None = None
     log = places.work / "server.log"
     try:
         with open(log, "w", encoding="utf-8") as output:
             server = start(places.command(peer), stdout=output, stderr=output)
-        wait_until_mounted(peer, server, places.mountpoint, log)
-        yield places.mountpoint
+        wait_until_mounted(peer, server, mountpoint, log)
+        yield mountpoint.parent if peer == FLOOR else mountpoint
     finally:
         with signals_held():
-            unmount(places.mountpoint)
+            unmount(mountpoint)
             if server is not None:
                 stop(server)
+
+
+def make_mountpoint(peer: str, places: Places) -> Path:
+    if peer != FLOOR:
+        places.mountpoint.mkdir(exist_ok=True)
+        return places.mountpoint
+    places.floor.parent.mkdir(exist_ok=True)
+    places.floor.touch()
+    return places.floor
 
 
 def wait_until_mounted(peer: str, server: subprocess.Popen[str], mountpoint: Path,
@@ -168,3 +198,20 @@ def remove_work_folder(work: Path) -> None:
     """Removes the temporary folder, unless something in it is still mounted."""
     if not any(point.is_relative_to(work) for point, _ in mount_points()):
         shutil.rmtree(work, ignore_errors=True)
+
+
+def claim(work: Path) -> None:
+    """Marks the temporary folder as in use for as long as this process lives."""
+    lock = os.open(work / LOCK, os.O_CREAT | os.O_WRONLY, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def remove_abandoned(work: Path) -> None:
+    """Removes the temporary folder of a run that was killed; not one in use."""
+    with contextlib.suppress(OSError):
+        lock = os.open(work / LOCK, os.O_WRONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_work_folder(work)
+        finally:
+            os.close(lock)

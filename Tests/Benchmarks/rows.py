@@ -52,6 +52,10 @@ class Row:
     run: Callable[[Path, Settings], float]
     tool: str | None = None
 
+    @property
+    def on_one_file(self) -> bool:
+        return self.prepare is prepare_large
+
 
 # What a row finds in the share. All of it is written into the share itself, not through a mount.
 
