@@ -76,12 +76,15 @@ def collect(arguments: argparse.Namespace, work: Path) -> Figures:
 
 
 def report(figures: Figures) -> None:
+    reached = 0
     print(f"\n{'row':<18}{'depth':>6}{'ours/s':>12}{'virtiofsd/s':>13}{'ratio':>8}")
     for (row, depth), of_row in figures.items():
         medians = [statistics.median(values) for values in of_row.values()]
         ratio = statistics.median(a / b for a, b in zip(*of_row.values(), strict=True))
+        reached += ratio >= GOAL
         print(f"{row:<18}{depth:>6}{medians[0]:>12,.0f}{medians[1]:>13,.0f}{ratio:>8.2f}"
               f"{'' if ratio >= GOAL else f'  below {GOAL}'}")
+    print(f"\n{reached} of {len(figures)} rows reach {GOAL}")
 
 
 def main() -> int:
