@@ -48,7 +48,9 @@ class Scale:
 
 
 def text(x: float, y: float, said: str, anchor: str = "start", size: int = 12) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{escape(said)}</text>'
+    """With a rim, so that it can be read on a line."""
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" stroke="#ffffff" '
+            f'stroke-width="2" paint-order="stroke">{escape(said)}</text>')
 
 
 def box(x: float, y: float, width: float, height: float, colour: str) -> str:
@@ -78,17 +80,17 @@ def grid(scale: Scale, bottom: float) -> list[str]:
 
 def draw_row(title: str, of_row: dict[str, float], y: float, scale: Scale) -> list[str]:
     height = BAR * len(BARS)
-    parts = [text(LEFT - 10, y + height / 2 + 4, title, "end")]
+    parts, numbers = [text(LEFT - 10, y + height / 2 + 4, title, "end")], []
     for place, (name, colour) in enumerate(BARS.items()):
         if name not in of_row:
             continue
         start, end, top = scale.place(1), scale.place(of_row[name]), y + place * BAR
         parts.append(box(min(start, end), top, abs(end - start), BAR - 1, colour))
         x, anchor = (end + 4, "start") if end >= start else (end - 4, "end")
-        parts.append(text(x, top + 8.5, f"{of_row[name]:.2f}", anchor, 9))
+        numbers.append(text(x, top + 8.5, f"{of_row[name]:.2f}", anchor, 9))
     if FLOOR in of_row:
         parts.append(box(scale.place(of_row[FLOOR]) - 1.5, y - 2, 3, height + 3, FLOOR_COLOUR))
-    return parts
+    return parts + numbers
 
 
 def draw(figures: dict) -> str:
