@@ -188,7 +188,8 @@ let package = Package(
         .testTarget(
             name: "POSIXSuiteTests",
             dependencies: [
-                "POSIXSuite", "POSIXSuiteCommand", "virtiofs", "ProcessSupport", "GuestVFS", "VirtioTestSupport",
+                "POSIXSuite", "POSIXSuiteCommand", "virtiofs", "ProcessSupport", "ServeSupport", "GuestVFS",
+                "VirtioTestSupport",
                 "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio", "FUSEWire", "Syscalls", "CKernel",
                 systemPackage, logging,
             ],

@@ -8,6 +8,8 @@ public final class Interrupts: @unchecked Sendable {
     private let stop: EventDescriptor
     private let lock = Lock()
     private var handler: (@Sendable () -> Void)?
+    /// Whether the signal came when there was no handler.
+    private var isPending = false
     private var thread: OSThread?
 
     /// Made before any thread is, so that all of them have the signal blocked.
@@ -23,8 +25,20 @@ public final class Interrupts: @unchecked Sendable {
         thread = try OSThread(name: "interrupt") { [self] in watch() }
     }
 
-    /// Sets what happens at the next SIGINT.
-    func onInterrupt(_ handler: (@Sendable () -> Void)?) { lock.withLock { self.handler = handler } }
+    /// Sets what happens at the next SIGINT, or at once if one has come since the last handler went: whoever sends it can't
+    /// know whether the command that is meant runs already.
+    func onInterrupt(_ handler: (@Sendable () -> Void)?) {
+        let isDue = lock.withLock {
+            self.handler = handler
+            guard handler != nil else { return false }
+            defer { isPending = false }
+            return isPending
+        }
+        if isDue { handler?() }
+    }
+
+    /// What has come so far was meant for nobody.
+    func forget() { lock.withLock { isPending = false } }
 
     /// Ends the thread that waits.
     public func end() {
@@ -39,7 +53,10 @@ public final class Interrupts: @unchecked Sendable {
             if ready[0] { return }
             var taken = signalfd_siginfo()
             _ = read(signals.rawValue, &taken, MemoryLayout<signalfd_siginfo>.size)
-            lock.withLock { handler }?()
+            lock.withLock { () -> (@Sendable () -> Void)? in
+                isPending = handler == nil
+                return handler
+            }?()
         }
     }
 }

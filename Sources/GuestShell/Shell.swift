@@ -31,7 +31,7 @@ public final class Shell: @unchecked Sendable {
         wasInterrupted = false
         do throws(CommandReader.Mistake) {
             for words in try CommandReader.commands(in: line) where !isOver {
-                await run(words)
+                if !Task.isCancelled { await run(words) }
                 output.flush()
                 guard !Task.isCancelled else {
                     (status, wasInterrupted) = (130, true)

@@ -31,7 +31,9 @@ public struct ShellSession {
 
     private func converse(_ terminal: Terminal) {
         let process = shell.process
-        let editor = LineEditor(terminal) { text in wait { await Completion.of(text, process) } }
+        let editor = LineEditor(terminal, given: interrupts.forget) { text in
+            wait { await Completion.of(text, process) }
+        }
         while !shell.isOver {
             switch editor.read(prompt: "\(name):\(ShownName.shown(shell.process.workingFolder.bytes))> ") {
             case .line(let text): perform(Array(text.utf8))

@@ -1,6 +1,7 @@
 import CKernel
 import FUSEWire
 import Logging
+import Syscalls
 public import SystemPackage
 public import VirtioFSDriver
 
@@ -8,7 +9,11 @@ public import VirtioFSDriver
 public final class DriverPath: RequestPath {
     private let driver: VirtioFSDriver
 
-    public init(_ driver: VirtioFSDriver) { self.driver = driver }
+    /// A signal that ends a program ends what it waits for. Any other ends waits for locks only, as on a local file system.
+    public init(_ driver: VirtioFSDriver) {
+        self.driver = driver
+        driver.onInterruptOfParked { $0.opcode == Opcode.setlkw.rawValue || ThreadStatus.isBeingKilled($0.pid) }
+    }
 
     public func open(_ request: [UInt8]) throws(Errno) -> [UInt8] { try driver.call(request, internally: true) }
 

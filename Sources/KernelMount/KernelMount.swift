@@ -117,6 +117,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         var turn = ReaderTurn()
         var follower = CallerFollower()
         while !stopping.load(ordering: .acquiring) {
+            crew.parkIfIdle(&turn, after: lane.pause)
             let rest = lane.prepare()
             switch crew.receive(from: connection, head: head, rest: rest, &turn) {
             case .request(let length):

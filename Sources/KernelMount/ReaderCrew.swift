@@ -44,18 +44,23 @@ final class ReaderCrew: @unchecked Sendable {
 
     // MARK: a reader
 
-    /// Waits for a request, or parks.
+    /// Parks while the calling reader has nothing to do and another waits for requests.
     ///
-    /// - Parameter turn: the calling reader's own.
+    /// - Parameters:
+    ///   - turn: the calling reader's own.
+    ///   - letGo: gives back what it holds for the next request.
+    func parkIfIdle(_ turn: inout ReaderTurn, after letGo: () -> Void) {
+        guard turn.isIdle, waiting.load(ordering: .acquiring) > 0 else { return }
+        letGo()
+        park()
+        turn = ReaderTurn(isIdle: false)
+    }
+
+    /// Waits for a request.
     func receive(
         from connection: KernelConnection, head: UnsafeMutableRawBufferPointer, rest: UnsafeMutableRawBufferPointer,
         _ turn: inout ReaderTurn
     ) -> KernelConnection.Received {
-        // Somebody else has to wait for requests while this one parks.
-        if turn.isIdle, waiting.load(ordering: .acquiring) > 0 {
-            park()
-            turn = ReaderTurn(isIdle: false)
-        }
         waiting.wrappingAdd(1, ordering: .acquiringAndReleasing)
         let start = monotonicNanoseconds()
         let received = connection.receive(head: head, rest: rest)

@@ -54,15 +54,6 @@ final class InterruptRegistry: @unchecked Sendable {
         for action in actions { action() }
     }
 
-    /// Whether `id` was interrupted; asked once, by an operation that is about to block.
-    func takeInterrupt(of id: RequestID) -> Bool {
-        lock.withLock {
-            guard let position = pending.firstIndex(of: id) else { return false }
-            pending[position] = nil
-            return true
-        }
-    }
-
     /// Interrupts that no request has taken yet.
     var count: Int { lock.withLock { pending.count { $0 != nil } } }
 

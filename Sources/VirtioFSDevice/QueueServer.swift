@@ -334,7 +334,6 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// Gives the queue to another worker, because this thread is about to block.
     func willBlock(_ request: Request) throws(Errno) {
         if request.role == .onLoan { throw .restart }
-        if session.interrupts.takeInterrupt(of: request.id) { throw .interrupted }
         guard !request.hasBlocked else { return }
         let successor = stateLock.withLock { () -> Successor in
             if parkedWorkers > 0 {

@@ -38,6 +38,10 @@ public final class Request {
     ///
     /// Nothing with an effect may come before it in an operation: where the thread is only on loan from the kicking
     /// side, this throws ``SystemPackage/Errno/restart``, and the operation starts again on a thread that can wait.
+    ///
+    /// No INTERRUPT ends what comes then: on a local file system no signal makes read(2), write(2) or fsync(2) fail, and
+    /// programs rely on it (PostgreSQL panics over an fdatasync(2) that says EINTR). Waits for locks can be broken off, see
+    /// ``onInterrupt(_:while:)``.
     public func mayBlock() throws(Errno) { try server?.willBlock(self) }
 }
 

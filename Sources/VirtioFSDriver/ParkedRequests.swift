@@ -27,6 +27,13 @@ struct ParkedRequests: ~Copyable {
         return request
     }
 
+    func head(_ id: RequestID) -> RequestHead? {
+        for index in first..<requests.count {
+            if let head = RequestHead(requests[index].bytes), head.id == id { return head }
+        }
+        return nil
+    }
+
     /// Takes out the request of that id, if it is there.
     mutating func remove(_ id: RequestID) -> Parked? {
         for index in first..<requests.count where RequestHead(requests[index].bytes)?.id == id {

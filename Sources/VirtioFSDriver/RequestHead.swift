@@ -6,6 +6,8 @@ public struct RequestHead: Sendable {
     public let id: RequestID
     public let opcode: UInt32
     public let node: NodeID
+    /// The thread that asks, of the driver's machine; 0 for nobody's.
+    public let pid: UInt32
 
     /// Of a request in private memory; nothing when it is shorter than a header.
     public init?(_ bytes: UnsafeRawBufferPointer) {
@@ -14,6 +16,7 @@ public struct RequestHead: Sendable {
         id = RequestID(rawValue: header.unique)
         opcode = header.opcode
         node = NodeID(rawValue: header.nodeid)
+        pid = header.pid
     }
 
     init?(_ bytes: [UInt8]) {

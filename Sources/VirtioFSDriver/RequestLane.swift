@@ -11,6 +11,9 @@ public protocol RequestLane: AnyObject {
     /// Where what is behind the head of the next request has to be received.
     func prepare() -> UnsafeMutableRawBufferPointer
 
+    /// The thread will receive nothing for a while: what it holds for the next request, others may have.
+    func pause()
+
     /// Sends the request that was received.
     ///
     /// - Parameters:
@@ -23,6 +26,10 @@ public protocol RequestLane: AnyObject {
 /// The lane through a virtqueue: requests are received straight into the slots of one request queue.
 public final class DriverLane: RequestLane {
     public static var headSize: Int { SlotLayout.headSize }
+
+    /// Of fewer slots than this a lane that waits holds none. Requests that block (for locks, most of all) may take all the
+    /// others, and what would end their blocking be parked, while slots are held for requests that don't come.
+    static let fewSlots = 16
 
     private let driver: VirtioFSDriver
     private let queue: RequestQueue
@@ -38,12 +45,18 @@ public final class DriverLane: RequestLane {
     }
 
     deinit {
-        if let slot { queue.releaseSlot(slot) }
+        pause()
         overflow?.deallocate()
     }
 
+    public func pause() {
+        guard let slot else { return }
+        self.slot = nil
+        queue.releaseSlot(slot)
+    }
+
     public func prepare() -> UnsafeMutableRawBufferPointer {
-        if slot == nil { slot = queue.acquireSlot(keeping: 1) }
+        if slot == nil, queue.slotCount >= Self.fewSlots { slot = queue.acquireSlot(keeping: 1) }
         guard let slot else { return overflowBuffer() }
         return UnsafeMutableRawBufferPointer(
             start: queue.base(of: slot) + SlotLayout.payloadOffset, count: queue.layout.payloadSize)
@@ -64,7 +77,7 @@ public final class DriverLane: RequestLane {
             self.slot = nil
             queue.submit(slot, head: head, length: length, lending: lending)
         } else {
-            whole(head, length).withUnsafeBytes { queue.submitOrPark($0) }
+            whole(head, length).withUnsafeBytes { queue.submitOrPark($0, lending: lending) }
         }
     }
 

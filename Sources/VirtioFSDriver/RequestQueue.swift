@@ -161,8 +161,11 @@ final class RequestQueue: @unchecked Sendable {
     /// Requests that wait for a slot.
     var parkedCount: Int { lock.withLock { state.pointee.parked.count } }
 
-    /// Takes back a request that has not gone out yet and answers it EINTR; whether there was one of that id.
-    func interruptParked(_ id: RequestID) -> Bool {
+    /// Takes back a request that has not gone out yet and answers it EINTR, if `mayEnd` says so; whether there was one of
+    /// that id.
+    func interruptParked(_ id: RequestID, if mayEnd: (RequestHead) -> Bool) -> Bool {
+        guard let head = lock.withLock({ state.pointee.parked.head(id) }) else { return false }
+        guard mayEnd(head) else { return true }
         guard let parked = lock.withLock({ state.pointee.parked.remove(id) }) else { return false }
         parked.bytes.withUnsafeBytes { refuse($0, parked.call, with: .interrupted) }
         return true

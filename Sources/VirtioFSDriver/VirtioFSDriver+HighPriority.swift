@@ -26,9 +26,9 @@ extension VirtioFSDriver {
         }
     }
 
-    /// A request that has not gone out yet is answered here; of any other the device is told.
+    /// A request that has not gone out yet is answered here, or left to go out; of any other the device is told.
     private func interrupt(_ target: RequestID, _ bytes: UnsafeRawBufferPointer, lending: Bool) {
-        if queues.contains(where: { $0.interruptParked(target) }) { return }
+        if queues.contains(where: { $0.interruptParked(target, if: endsParked) }) { return }
         submitHighPriority(bytes, lending: lending)
     }
 

@@ -28,6 +28,8 @@ public final class VirtioFSDriver: @unchecked Sendable {
     private(set) var queues: [RequestQueue] = []
     /// Where replies go that no ``PendingCall`` waits for. Set before the first such request.
     private var handler: (@Sendable (Reply) -> Void)?
+    /// See ``onInterruptOfParked(_:)``.
+    private(set) var endsParked: @Sendable (RequestHead) -> Bool = { _ in true }
     private var keeper: SessionKeeper?
     /// Whether the session is being ended: one that breaks then is not worth mending.
     private let isClosing = Atomic<Bool>(false)
@@ -106,6 +108,10 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sets where replies go; before the first request.
     public func onReply(_ handler: @escaping @Sendable (Reply) -> Void) { self.handler = handler }
+
+    /// Sets whether an INTERRUPT for a request that has found no free slot yet ends it with EINTR, or leaves it to go out in
+    /// its turn; before the first request. Without this, it ends.
+    public func onInterruptOfParked(_ decision: @escaping @Sendable (RequestHead) -> Bool) { endsParked = decision }
 
     func deliver(_ reply: Reply) { handler?(reply) }
 

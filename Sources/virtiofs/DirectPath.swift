@@ -53,6 +53,8 @@ final class DirectLane: RequestLane {
 
     func prepare() -> UnsafeMutableRawBufferPointer { input }
 
+    func pause() {}
+
     func send(head: UnsafeRawBufferPointer, length: Int, lending: Bool) {
         guard let facts = RequestHead(head), let written = serve(head, length), written > 0 else { return }
         let header = output.loadUnaligned(as: fuse_out_header.self)

@@ -1,5 +1,6 @@
 import Glibc
 import POSIXSuite
+import ServeSupport
 import Testing
 
 /// The suite on mounts: what a plain folder does, a mount does, but for ``KnownDifferences``.
@@ -14,6 +15,41 @@ import Testing
         try expectOnlyKnownDifferences(try SuiteOnMount(by: .ordinaryUser, ["--ring", "packed"]))
     }
 
+    /// A device of another process.
+    enum Device: Sendable {
+        case confined, privileged, qemus
+
+        static let tested: [Device] = {
+            guard isFullRun else { return [.confined] }
+            return [.confined, .privileged] + (OfferedDevice.Maker.present.contains(.qemu) ? [.qemus] : [])
+        }()
+
+        func offer() throws -> OfferedDevice {
+            switch self {
+            case .confined: try OfferedDevice(by: .serve)
+            case .privileged: try OfferedDevice(by: .serve, ["--modcaps=+sys_admin:+linux_immutable"])
+            case .qemus: try OfferedDevice(by: .qemu, ["-o", "posix_acl", "-o", "flock", "-o", "posix_lock"])
+            }
+        }
+
+        var differences: Set<String> {
+            switch self {
+            case .confined: KnownDifferences.onConfinedDevice
+            case .privileged: []
+            case .qemus: KnownDifferences.onQEMUsDevice
+            }
+        }
+    }
+
+    @Test(
+        "A mount of another process's device is like the folder, but for what that device can't",
+        arguments: Device.tested)
+    func attached(_ made: Device) throws {
+        let device = try made.offer()
+        try expectOnlyKnownDifferences(try SuiteOnMount(attachedTo: device), besides: made.differences)
+        #expect(device.isRunning)
+    }
+
     @Test("Nothing that either side does is hidden from the other without a cache")
     func coherence() throws {
         let mount = try SuiteOnMount(["--cache", "never"])
@@ -26,18 +62,22 @@ import Testing
     func everyMode(options: [String]) throws {
         let mount = try SuiteOnMount(options)
         guard !isFullRun else {
-            return try expectOnlyKnownDifferences(mount, options.last == "never" ? ["--coherent"] : [])
+            return try expectOnlyKnownDifferences(
+                mount, options.last == "never" ? ["--coherent"] : [],
+                besides: options == ["--writeback"] ? KnownDifferences.withWriteback : [])
         }
         let lines = try mount.run("--only", "mmap", "--only", "cache", "--only", "truncate", "--only", "list.seeking")
         #expect(lines.filter { !$0.hasPrefix("ok") }.count == 1, "\(lines)")
         try mount.end()
     }
 
-    private func expectOnlyKnownDifferences(_ mount: SuiteOnMount, _ options: [String] = []) throws {
+    private func expectOnlyKnownDifferences(
+        _ mount: SuiteOnMount, _ options: [String] = [], besides others: Set<String> = []
+    ) throws {
         let lines = options.isEmpty ? try mount.run() : try mount.run(options[0])
         let failures = lines.filter { $0.hasPrefix("FAIL") }
         let names = failures.map { $0.dropFirst("FAIL ".count).prefix { $0 != ":" } }.map(String.init)
-        #expect(Set(names) == KnownDifferences.onAnyMount, "\(failures)")
+        #expect(Set(names) == KnownDifferences.onAnyMount.union(others), "\(failures)")
         #expect(lines.count == Suite.cases.count + 1)
         try mount.end()
     }

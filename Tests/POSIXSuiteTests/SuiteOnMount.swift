@@ -1,6 +1,7 @@
 import CKernel
 import Glibc
 import ProcessSupport
+import ServeSupport
 import Syscalls
 import SystemPackage
 import Testing
@@ -18,28 +19,40 @@ final class SuiteOnMount {
         fileprivate var id: uid_t { self == .root ? 0 : 65_534 }
     }
 
-    private let folder = TemporaryFolder()
+    private let folder: TemporaryFolder
     private let mounter: Mounter
     private let mount: Child
-    private var share: String { folder.path.appending("share").string }
+    private let share: String
     private var mountPoint: String { folder.path.appending("mnt").string }
 
     /// - Parameter options: of `virtiofs mount`.
-    init(by mounter: Mounter = .root, _ options: [String]) throws {
-        self.mounter = mounter
+    convenience init(by mounter: Mounter = .root, _ options: [String]) throws {
+        let folder = TemporaryFolder()
+        try folder.addFolder("share")
+        let share = folder.path.appending("share").string
+        chown(share, mounter.id, mounter.id)
+        try self.init(by: mounter, in: folder, of: share, ["mount"] + options + [share])
+    }
+
+    /// By root, of a device that another process offers.
+    convenience init(attachedTo device: OfferedDevice) throws {
+        chmod(device.share, 0o755)
+        try self.init(
+            by: .root, in: TemporaryFolder(), of: device.share, ["attach", "--socket-path", device.socketPath])
+    }
+
+    private init(by mounter: Mounter, in folder: TemporaryFolder, of share: String, _ words: [String]) throws {
+        (self.folder, self.mounter, self.share) = (folder, mounter, share)
         chmod(folder.path.string, 0o755)
-        for name in ["share", "mnt"] {
-            try folder.addFolder(name)
-            chown(folder.path.appending(name).string, mounter.id, mounter.id)
-        }
+        try folder.addFolder("mnt")
+        let mountPoint = folder.path.appending("mnt").string
+        chown(mountPoint, mounter.id, mounter.id)
         // The build's own folder may be closed to others.
         for program in ["virtiofs", "posixsuite"] {
             let built = FilePath(commandPath).removingLastComponent().appending(program).string
             try succeed("cp", "--reflink=auto", built, folder.path.appending(program).string)
         }
-        mount = try Self.start(
-            mounter, folder.path.appending("virtiofs").string,
-            ["mount", "-f"] + options + [folder.path.appending("share").string, folder.path.appending("mnt").string])
+        mount = try Self.start(mounter, folder.path.appending("virtiofs").string, words + ["-f", mountPoint])
         let line = mount.firstLine()
         try #require(line.contains("is mounted on"), "no mount: \(line) \(mount.outcome().errors)")
     }
@@ -57,7 +70,7 @@ final class SuiteOnMount {
         let outcome = suite.outcome(seconds: 240)
         try #require(outcome.status < 2, "\(outcome.errors) \(outcome.output.suffix(200))")
         let lines = outcome.output.split(separator: "\n").map(String.init)
-        print("POSIX suite on a mount by \(mounter) \(options): \(lines.last ?? "nothing")")
+        print("POSIX suite on a mount by \(mounter) of \(share) \(options): \(lines.last ?? "nothing")")
         return lines
     }
 

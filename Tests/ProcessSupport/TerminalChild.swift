@@ -41,20 +41,28 @@ public final class TerminalChild {
                 screen.removeSubrange(..<found.upperBound)
                 return true
             }
-            guard ContinuousClock.now < deadline,
-                Readiness.wait(readable: [terminal.descriptor], milliseconds: Int32(seconds) * 1000)[0], collect()
-            else { return false }
+            guard isReadable(until: deadline), collect() else { return false }
         }
     }
 
     /// The exit status, once the program has ended; the signal and 128 where one ended it.
-    public func status() -> Int32 {
+    ///
+    /// - Parameter seconds: how long it may take; then the program is killed, and has status 137.
+    public func status(seconds: Int = 60) -> Int32 {
+        let deadline = ContinuousClock.now + .seconds(seconds)
         // Also what nobody waited for has to be read.
-        while collect() {}
+        while isReadable(until: deadline), collect() {}
+        if ContinuousClock.now >= deadline { kill(pid, SIGKILL) }
         var found: Int32 = 0
         waitpid(pid, &found, 0)
         isOver = true
         return found & 0x7f == 0 ? found >> 8 & 0xff : 128 + found & 0x7f
+    }
+
+    /// Waits for something to read; false when nothing came in time.
+    private func isReadable(until deadline: ContinuousClock.Instant) -> Bool {
+        let left = max(.zero, deadline - ContinuousClock.now) / .milliseconds(1)
+        return Readiness.wait(readable: [terminal.descriptor], milliseconds: Int32(left))[0]
     }
 
     /// Reads what is there; false at the end, which is EIO on a terminal.

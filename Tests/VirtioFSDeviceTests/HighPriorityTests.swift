@@ -134,10 +134,12 @@ struct HighPriorityTests {
         for chain in blocked + [waiting] { #expect(try test.driver.requests.collect(chain).reply?.errno == 0) }
     }
 
-    @Test("INTERRUPT may overtake its request: one that is about to block then is answered EINTR, others are not")
+    @Test("INTERRUPT may overtake its request: one that is about to wait for a lock is answered EINTR, others are not")
     func interruptOvertakes() throws {
         let test = try DeviceUnderTest(hook: { opcode, request throws(Errno) in
-            if opcode == .statfs { try request.mayBlock() }
+            guard opcode == .statfs else { return }
+            try request.mayBlock()
+            try request.onInterrupt({}, while: {})
         })
         try test.open()
         _ = try test.driver.hiprio.send(FUSEMessage.interrupt(7).bytes, writable: [])
@@ -151,5 +153,17 @@ struct HighPriorityTests {
         var message = FUSEMessage.statfs()
         message.header.unique = 9
         #expect(try test.driver.requests.send(message.bytes, lending: true).reply?.errno == EINTR)
+    }
+
+    @Test("INTERRUPT ends nothing that a signal does not end on a local file system", arguments: [false, true])
+    func interruptLeavesOthers(lending: Bool) throws {
+        let test = try DeviceUnderTest(hook: { opcode, request throws(Errno) in
+            if opcode == .statfs { try request.mayBlock() }
+        })
+        try test.open()
+        _ = try test.driver.hiprio.send(FUSEMessage.interrupt(7).bytes, writable: [])
+        var message = FUSEMessage.statfs()
+        message.header.unique = 7
+        #expect(try test.driver.requests.send(message.bytes, lending: lending).reply?.errno == 0)
     }
 }

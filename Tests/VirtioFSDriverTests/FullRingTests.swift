@@ -119,14 +119,14 @@ struct FullRingTests {
 
     @Test("Lanes that wait for requests never hold all slots: calls, INIT among them, and other lanes go on")
     func idleLanes() throws {
-        let test = try DriverUnderTest(options: Self.options(queueSize: 4)) { $0.answerZeros() }
+        let test = try DriverUnderTest(options: Self.options(queueSize: 16)) { $0.answerZeros() }
         let replies = Journal<UInt64>()
         test.driver.onReply { replies.append($0.id.rawValue) }
-        let lanes = (0..<6).map { DriverLane(test.driver, index: $0) }
+        let lanes = (0..<18).map { DriverLane(test.driver, index: $0) }
         for lane in lanes { _ = lane.prepare() }
         #expect(test.call(.getattr) == .success([UInt8](repeating: 0, count: 104)))
         for (index, lane) in lanes.enumerated() { lane.sendWhole(FUSEMessage(.statfs, unique: UInt64(index)).bytes) }
-        #expect(replies.wait(for: 6))
+        #expect(replies.wait(for: 18))
         // A broken session is opened again while all lanes wait.
         for lane in lanes { _ = lane.prepare() }
         test.setScript { $0.finish(id: .max) }
@@ -134,6 +134,43 @@ struct FullRingTests {
         #expect(test.inits.wait(for: 2))
         test.setScript { $0.answerZeros() }
         #expect(test.call(.getattr) == .success([UInt8](repeating: 0, count: 104)))
+    }
+
+    @Test(
+        "The last slot is for whoever has a request, however many lanes wait, where slots are few or lanes pause",
+        arguments: [4, 16])
+    func lastSlot(queueSize: Int) throws {
+        let held = Journal<MockChain>()
+        let test = try DriverUnderTest(options: Self.options(queueSize: UInt16(queueSize))) { held.append($0) }
+        let replies = Journal<UInt64>()
+        test.driver.onReply { replies.append($0.id.rawValue) }
+        let idle = (1...3).map { DriverLane(test.driver, index: $0) }
+        for lane in idle { _ = lane.prepare() }
+        if queueSize > 4 { idle.forEach { $0.pause() } }
+        let lane = DriverLane(test.driver, index: 0)
+        for unique in 1...queueSize { lane.sendWhole(FUSEMessage(.statfs, unique: UInt64(unique)).bytes) }
+        #expect(held.wait(for: queueSize), "as many as there are slots are out")
+        held.removeAll().forEach { $0.answerZeros() }
+        #expect(replies.wait(for: queueSize))
+    }
+
+    @Test("An INTERRUPT ends a parked request only where the driver's user says so")
+    func interruptParkedIfWanted() throws {
+        let held = Journal<MockChain>()
+        let test = try DriverUnderTest(options: Self.options(queueSize: 4)) { chain in
+            if chain.queue.number == 0 { chain.finish() } else { held.append(chain) }
+        }
+        let replies = Journal<(UInt64, Errno?)>()
+        test.driver.onReply { replies.append(($0.id.rawValue, $0.error)) }
+        test.driver.onInterruptOfParked { $0.id.rawValue == 6 }
+        let lane = DriverLane(test.driver, index: 0)
+        for unique in 1...6 { lane.sendWhole(FUSEMessage(.statfs, unique: UInt64(unique)).bytes) }
+        for unique in [5, 6] { lane.sendWhole(FUSEMessage.interrupt(UInt64(unique)).bytes) }
+        #expect(replies.all.map(\.0) == [6] && replies.all.map(\.1) == [.interrupted])
+        test.setScript { $0.answerZeros() }
+        held.all.forEach { $0.answerZeros() }
+        #expect(replies.wait(for: 6))
+        #expect(replies.all.dropFirst().allSatisfy { $0.1 == nil })
     }
 
     @Test("A request that is shorter than its header, or longer than a slot, is refused and harms no other")

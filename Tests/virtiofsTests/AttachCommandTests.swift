@@ -7,16 +7,6 @@ import VirtioTestSupport
 
 /// `virtiofs attach` and `virtiofs shell --socket-path`: devices of other processes.
 struct AttachCommandTests {
-    /// A device that is offered by another process, and what ends that.
-    private struct Offer {
-        let share: String
-        let socketPath: String
-        let end: () -> Void
-    }
-
-    private static let foreignBackEnd = "/usr/lib/qemu/virtiofsd"
-    static let makers = ["serve", foreignBackEnd].filter { $0 == "serve" || access($0, X_OK) == 0 }
-
     private let folder: TemporaryFolder
     private let mountPoint: String
 
@@ -25,27 +15,10 @@ struct AttachCommandTests {
         mountPoint = try folder.folder("mnt")
     }
 
-    private func offer(_ maker: String) throws -> Offer {
-        guard maker != "serve" else {
-            let serve = try ServeProcess()
-            return Offer(share: serve.folder.path.string, socketPath: serve.socketPath) { serve.kill() }
-        }
-        let share = try folder.folder("share")
-        let socket = folder.path + "/socket"
-        let child = try Child(
-            maker, ["--socket-path=\(socket)", "-o", "source=\(share)", "-o", "sandbox=chroot", "-o", "xattr"])
-        let isUp = ServeProcess.wait(seconds: 10) { FileManager.default.fileExists(atPath: socket) }
-        try #require(isUp, "\(maker) does not come up")
-        return Offer(share: share, socketPath: socket) {
-            child.signal(SIGKILL)
-            _ = child.outcome()
-        }
-    }
-
     /// Attaches in the foreground; returns when the mount is up.
-    private func attach(_ offer: Offer, _ options: String...) throws -> Child {
+    private func attach(to socketPath: String, _ options: String...) throws -> Child {
         let child = try Child(
-            commandPath, ["attach", "-f", "--socket-path", offer.socketPath] + options + [mountPoint])
+            commandPath, ["attach", "-f", "--socket-path", socketPath] + options + [mountPoint])
         let line = child.firstLine()
         try #require(line.contains("is mounted on"), "\(child.outcome())")
         return child
@@ -54,9 +27,11 @@ struct AttachCommandTests {
     /// Whatever a test has left.
     private func cleanUp() { _ = try? run("fusermount3", "-u", "-q", "-z", mountPoint) }
 
-    @Test("A tree goes out and comes back, and a repository is cloned, on our device and on QEMU's", arguments: makers)
-    func work(maker: String) throws {
-        let offer = try offer(maker)
+    @Test(
+        "A tree goes out and comes back, and a repository is cloned, on our device and on QEMU's",
+        arguments: OfferedDevice.Maker.present)
+    func work(maker: OfferedDevice.Maker) throws {
+        let offer = try OfferedDevice(by: maker)
         defer { offer.end() }
         defer { cleanUp() }
         let source = try folder.folder("source")
@@ -69,7 +44,7 @@ struct AttachCommandTests {
         try succeed("git", "-C", source, "init", "-q")
         try succeed("git", "-C", source, "add", ".")
         try succeed("git", "-C", source, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "all")
-        let child = try attach(offer)
+        let child = try attach(to: offer.socketPath)
         try succeed("sh", "-c", "tar -C \(source) -cf - . | tar -C \(mountPoint) --one-top-level=out -xf -")
         try succeed("diff", "-r", source, offer.share + "/out")
         try succeed(
@@ -83,11 +58,13 @@ struct AttachCommandTests {
         #expect(outcome.status == 0 && outcome.errors == "", "\(outcome)")
     }
 
-    @Test("A device that goes away while it is mounted: EIO, no hanging, and a clean end", arguments: makers)
-    func deviceGoes(maker: String) throws {
-        let offer = try offer(maker)
+    @Test(
+        "A device that goes away while it is mounted: EIO, no hanging, and a clean end",
+        arguments: OfferedDevice.Maker.present)
+    func deviceGoes(maker: OfferedDevice.Maker) throws {
+        let offer = try OfferedDevice(by: maker)
         defer { cleanUp() }
-        let child = try attach(offer)
+        let child = try attach(to: offer.socketPath)
         let file = open(mountPoint + "/f", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
         #expect(file >= 0 && Glibc.write(file, "data", 4) == 4 && fsync(file) == 0)
         offer.end()
@@ -103,7 +80,7 @@ struct AttachCommandTests {
 
     @Test("In the background it says that it is up, and SIGTERM ends it with a file open")
     func background() throws {
-        let offer = try offer("serve")
+        let offer = try OfferedDevice(by: .serve)
         defer { offer.end() }
         defer { cleanUp() }
         let outcome = try virtiofs("attach", "--socket-path", offer.socketPath, "-o", "ro", mountPoint)
@@ -137,9 +114,9 @@ struct AttachCommandTests {
         }
     }
 
-    @Test("A shell on another process's device", arguments: makers)
-    func shell(maker: String) throws {
-        let offer = try offer(maker)
+    @Test("A shell on another process's device", arguments: OfferedDevice.Maker.present)
+    func shell(maker: OfferedDevice.Maker) throws {
+        let offer = try OfferedDevice(by: maker)
         defer { offer.end() }
         try Data("there\n".utf8).write(to: URL(fileURLWithPath: offer.share + "/f"))
         let outcome = try virtiofs(
@@ -151,7 +128,7 @@ struct AttachCommandTests {
 
     @Test("A device that serves somebody else does not keep anybody waiting")
     func busy() throws {
-        let offer = try offer("serve")
+        let offer = try OfferedDevice(by: .serve)
         defer { offer.end() }
         let first = try Child(
             commandPath, ["shell", "--socket-path", offer.socketPath], input: Array("pwd\n".utf8), keepsInputOpen: true)
@@ -173,7 +150,7 @@ struct AttachCommandTests {
             _ = serve.outcome()
             cleanUp()
         }
-        let child = try attach(Offer(share: share, socketPath: socket, end: {}))
+        let child = try attach(to: socket)
         serve.signal(SIGSTOP)
         child.signal(SIGTERM)
         #expect(child.outcome(seconds: 40).status == 0)

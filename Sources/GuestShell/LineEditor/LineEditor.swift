@@ -9,21 +9,28 @@ final class LineEditor {
     }
 
     private let terminal: Terminal
+    private let given: () -> Void
     private let complete: (String) -> Completion
     private var history = History()
     private var line = EditedLine()
     private var prompt = ""
 
-    /// - Parameter complete: what the text before the cursor can be completed to.
-    init(_ terminal: Terminal, complete: @escaping (String) -> Completion) {
+    /// - Parameters:
+    ///   - given: called when a line is there, while Control-C is still a key and no signal.
+    ///   - complete: what the text before the cursor can be completed to.
+    init(_ terminal: Terminal, given: @escaping () -> Void, complete: @escaping (String) -> Completion) {
         self.terminal = terminal
+        self.given = given
         self.complete = complete
     }
 
     func read(prompt: String) -> Entered {
         self.prompt = prompt
         line = EditedLine()
-        let entered = terminal.withKeys { edit() }
+        let entered = terminal.withKeys {
+            defer { given() }
+            return edit()
+        }
         terminal.show("\n")
         if case .line(let text) = entered { history.add(text) }
         return entered

@@ -101,6 +101,16 @@ extension Suite {
             try call(sync_file_range(file.number, 0, 0, UInt32(SYNC_FILE_RANGE_WRITE)))
             try call(syncfs(file.number))
         }
+        Case("read.no-signal-ends-a-write-or-its-sync", needs: .kernel) { t in
+            let file = try t.create("f")
+            try t.interrupting(orRelease: {}) {
+                for number in 0..<20 {
+                    try file.write("text", at: 4 * number)
+                    try call(fdatasync(file.number))
+                    try call(ftruncate(file.number, 4 * number))
+                }
+            }
+        }
         Case("read.sent-to-another-file", needs: .kernel) { t in
             let from = try t.create("a", String(repeating: "0123456789", count: 1000))
             let to = try t.create("b")

@@ -1,0 +1,64 @@
+import Glibc
+import ProcessSupport
+import SystemPackage
+import VirtioTestSupport
+
+/// A device that another process offers, over a folder of its own, until it is ended: ours or somebody else's.
+public final class OfferedDevice {
+    public enum Maker: String, CaseIterable, Sendable {
+        case serve
+        case qemu = "/usr/lib/qemu/virtiofsd"
+
+        /// Those that are installed.
+        public static let present = allCases.filter { $0 == .serve || access($0.rawValue, X_OK) == 0 }
+    }
+
+    public let share: String
+    public let socketPath: String
+    private let folder = TemporaryFolder()
+    private let process: Process
+
+    private enum Process {
+        case ours(ServeProcess)
+        case foreign(Child)
+    }
+
+    /// - Parameter options: of the maker's own.
+    public init(by maker: Maker, _ options: [String] = []) throws {
+        guard maker == .qemu else {
+            let serve = try ServeProcess(options: options)
+            (share, socketPath, process) = (serve.folder.path.string, serve.socketPath, .ours(serve))
+            return
+        }
+        try folder.addFolder("share")
+        let share = folder.path.appending("share").string
+        let socket = folder.path.appending("socket").string
+        let confined = ["-o", "source=\(share)", "-o", "sandbox=chroot", "-o", "xattr"]
+        let child = try Child(maker.rawValue, ["--socket-path=\(socket)"] + confined + options)
+        (self.share, socketPath, process) = (share, socket, .foreign(child))
+        guard ServeProcess.wait(seconds: 10, until: { access(socket, F_OK) == 0 }) else {
+            throw CommandError(description: "\(maker.rawValue) does not come up: \(child.outcome(seconds: 0))")
+        }
+    }
+
+    deinit { end() }
+
+    /// Ends it as a crash would.
+    public func end() {
+        switch process {
+        case .ours(let serve): serve.kill()
+        case .foreign(let child):
+            guard child.isRunning else { return }
+            child.signal(SIGKILL)
+            _ = child.outcome()
+        }
+    }
+
+    /// Whether it lives.
+    public var isRunning: Bool {
+        switch process {
+        case .ours(let serve): serve.isRunning
+        case .foreign(let child): child.isRunning
+        }
+    }
+}
