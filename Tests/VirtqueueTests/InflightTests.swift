@@ -32,7 +32,7 @@ import Testing
     func devicesDie(_ kind: QueueKind) throws {
         var random = Generator(kind.salt ^ 0x1f11)
         let records = try Records(kind)
-        let queue = try TestDriver.queue(size: kind.size, features: kind.features, using: &random)
+        let queue = try TestQueue.forTraffic(size: kind.size, features: kind.features, using: &random)
         var driver = try TestDriver(queue, salt: kind.salt)
         var device = try TestDevice(queue, salt: kind.salt, inflight: records.region)
         while driver.answeredCount < 400 && driver.failure == nil {
@@ -58,7 +58,7 @@ import Testing
     func diesWhileReturning(_ kind: QueueKind, isReturned: Bool) throws {
         var random = Generator(kind.salt ^ 0x1f12)
         let records = try Records(kind)
-        let queue = try TestDriver.queue(size: kind.size, features: kind.features, using: &random)
+        let queue = try TestQueue.forTraffic(size: kind.size, features: kind.features, using: &random)
         var driver = try TestDriver(queue, salt: kind.salt)
         var device = try TestDevice(queue, salt: kind.salt, inflight: records.region)
         while driver.send() {}

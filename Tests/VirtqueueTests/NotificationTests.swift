@@ -43,7 +43,7 @@ import Virtqueue
 
     private func run(_ kind: QueueKind, requests: Int, _ meeting: Meeting) throws {
         var random = Generator(kind.salt ^ 0x7000)
-        let queue = try TestDriver.queue(size: kind.size, features: kind.features, using: &random)
+        let queue = try TestQueue.forTraffic(size: kind.size, features: kind.features, using: &random)
         let driver = try OSThread(name: "driver") {
             do {
                 try Self.drive(queue, meeting, requests: requests, salt: kind.salt)

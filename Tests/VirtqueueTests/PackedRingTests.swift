@@ -104,7 +104,7 @@ import Virtqueue
 
     @Test("A device that takes over in mid-life goes on at the positions of the one before") func takeOver() throws {
         var random = Generator(31)
-        let queue = try TestDriver.queue(size: 5, features: .packed, using: &random)
+        let queue = try TestQueue.forTraffic(size: 5, features: .packed, using: &random)
         var driver = try TestDriver(queue, salt: 31)
         var position: (available: UInt16, used: UInt16) = (0x8000, 0x8000)
         for _ in 0..<200 {

@@ -43,13 +43,31 @@ struct RawPackedRing {
 
     func set(_ index: Int, _ descriptor: Descriptor) { Self.write(descriptor, to: descriptors + 16 * index) }
 
-    func descriptor(_ index: Int) -> Descriptor {
-        let pointer = descriptors + 16 * index
-        return Descriptor(
-            address: GuestAddress(pointer.load(as: UInt64.self)),
-            length: pointer.load(fromByteOffset: 8, as: UInt32.self),
-            id: pointer.load(fromByteOffset: 12, as: UInt16.self),
-            flags: Flags(rawValue: pointer.load(fromByteOffset: 14, as: UInt16.self)))
+    func descriptor(_ index: Int) -> Descriptor { Self.read(descriptors + 16 * index) }
+
+    static func read(_ pointer: UnsafeMutableRawPointer) -> Descriptor {
+        Descriptor(
+            address: GuestAddress(pointer.loadUnaligned(as: UInt64.self)),
+            length: pointer.loadUnaligned(fromByteOffset: 8, as: UInt32.self),
+            id: pointer.loadUnaligned(fromByteOffset: 12, as: UInt16.self),
+            flags: Flags(rawValue: pointer.loadUnaligned(fromByteOffset: 14, as: UInt16.self)))
+    }
+
+    /// The ownership flags at a free-running position, of which each lap has the other wrap counter (virtio 1.4, 2.8.1).
+    private func ownership(_ position: Int) -> (found: Flags, isFirst: Bool) {
+        let size = Int(queue.configuration.size)
+        let flags = descriptor(position % size).flags.intersection([.available, .used])
+        return (flags, position / size % 2 == 0)
+    }
+
+    func isAvailable(_ position: Int) -> Bool {
+        let (found, isFirst) = ownership(position)
+        return found == (isFirst ? .available : .used)
+    }
+
+    func isUsed(_ position: Int) -> Bool {
+        let (found, isFirst) = ownership(position)
+        return found == (isFirst ? [.available, .used] : [])
     }
 
     /// Writes descriptors from slot 0 on as a driver in its first lap does.

@@ -31,6 +31,15 @@ struct RawSplitRing {
         pointer.storeBytes(of: descriptor.next.littleEndian, toByteOffset: 14, as: UInt16.self)
     }
 
+    static func read(_ pointer: UnsafeMutableRawPointer) -> Descriptor {
+        Descriptor(
+            address: GuestAddress(pointer.loadUnaligned(as: UInt64.self)),
+            length: pointer.loadUnaligned(fromByteOffset: 8, as: UInt32.self),
+            flags: Flags(rawValue: pointer.loadUnaligned(fromByteOffset: 12, as: UInt16.self)),
+            next: pointer.loadUnaligned(fromByteOffset: 14, as: UInt16.self))
+    }
+
+    func descriptor(_ index: UInt16) -> Descriptor { Self.read(descriptors + 16 * Int(index)) }
     func set(_ index: Int, _ descriptor: Descriptor) { Self.write(descriptor, to: descriptors + 16 * index) }
 
     /// Writes a table where the queue's tables lie, and gives the descriptor that names it.
@@ -45,10 +54,16 @@ struct RawSplitRing {
     /// Makes the chain at `head` the next available one.
     func makeAvailable(_ head: UInt16) {
         let index = availableIndex
-        available.storeBytes(of: head, toByteOffset: 4 + 2 * (Int(index) % size), as: UInt16.self)
+        setAvailableEntry(index, head)
         setAvailableIndex(index &+ 1)
     }
 
+    func availableEntry(_ index: UInt16) -> UInt16 {
+        available.load(fromByteOffset: 4 + 2 * (Int(index) % size), as: UInt16.self)
+    }
+    func setAvailableEntry(_ index: UInt16, _ head: UInt16) {
+        available.storeBytes(of: head, toByteOffset: 4 + 2 * (Int(index) % size), as: UInt16.self)
+    }
     var availableIndex: UInt16 { available.load(fromByteOffset: 2, as: UInt16.self) }
     func setAvailableIndex(_ index: UInt16) { available.storeBytes(of: index, toByteOffset: 2, as: UInt16.self) }
     var availableFlags: UInt16 { available.load(as: UInt16.self) }
@@ -59,10 +74,18 @@ struct RawSplitRing {
     /// Returns a chain as a device does, or one that it does not have.
     func use(_ id: UInt32, written: UInt32) {
         let index = usedIndex
+        setUsedEntry(index, id: id, written: written)
+        setUsedIndex(index &+ 1)
+    }
+
+    func usedEntry(_ index: UInt16) -> (id: UInt32, written: UInt32) {
+        let entry = used + 4 + 8 * (Int(index) % size)
+        return (entry.load(as: UInt32.self), entry.load(fromByteOffset: 4, as: UInt32.self))
+    }
+    func setUsedEntry(_ index: UInt16, id: UInt32, written: UInt32) {
         let entry = used + 4 + 8 * (Int(index) % size)
         entry.storeBytes(of: id, as: UInt32.self)
         entry.storeBytes(of: written, toByteOffset: 4, as: UInt32.self)
-        setUsedIndex(index &+ 1)
     }
 
     var usedIndex: UInt16 { used.load(fromByteOffset: 2, as: UInt16.self) }

@@ -22,7 +22,7 @@ struct SmallDriver: ~Copyable {
 
     var isDone: Bool { received == requests }
 
-    private func number(_ slot: Int) -> GuestAddress { TestMemory.dataStart + UInt64(TestDriver.slotSize * slot) }
+    private func number(_ slot: Int) -> GuestAddress { TestMemory.dataStart + UInt64(TestQueue.slotSize * slot) }
 
     mutating func send() -> Bool {
         guard sent < requests, let slot = free.last else { return false }

@@ -1,8 +1,18 @@
 import GuestMemory
 import Virtqueue
 
+/// A device of the traffic tests, which holds what it has taken until it serves it.
+protocol AnsweringDevice: ~Copyable {
+    /// Whether it holds nothing.
+    var isIdle: Bool { get }
+    /// Takes one chain; false when there is none.
+    mutating func take() throws -> Bool
+    /// Answers any one of the chains taken.
+    mutating func serve() throws
+}
+
 /// The device of the traffic tests: keeps popped chains a while, and answers them in any order.
-struct TestDevice: ~Copyable {
+struct TestDevice: ~Copyable, AnsweringDevice {
     var reader: AvailableReader
     var writer: UsedWriter
     var random: Generator
@@ -35,6 +45,8 @@ struct TestDevice: ~Copyable {
         taken.append(chain)
         return true
     }
+
+    mutating func serve() throws { try answer() }
 
     /// Answers any one of the chains taken, with any number of the bytes there is room for. The chain is walked only
     /// now, however long ago it was popped.

@@ -2,11 +2,9 @@ import GuestMemory
 import Virtqueue
 
 /// The driver of the traffic tests: sends random requests and checks each reply. One slot of memory a request.
-struct TestDriver: ~Copyable {
-    static let slotSize = 120
-
+struct TestDriver<Ring: DriverHalf & ~Copyable>: ~Copyable {
     let queue: TestQueue
-    var ring: DriverQueue
+    var ring: Ring
     var random: Generator
     private var requests: [Request?]
     private var freeSlots: [Int]
@@ -14,19 +12,12 @@ struct TestDriver: ~Copyable {
     private(set) var answeredCount = 0
     private(set) var failure: String?
 
-    init(_ queue: TestQueue, salt: Int) throws {
+    init(_ ring: consuming Ring, _ queue: TestQueue, salt: Int) {
         self.queue = queue
-        ring = try DriverQueue(queue.configuration, memory: queue.map)
+        self.ring = ring
         random = Generator(salt)
         requests = Array(repeating: nil, count: Int(queue.configuration.size))
         freeSlots = Array(requests.indices)
-    }
-
-    /// A queue with memory for this driver, cut into regions at two random places.
-    static func queue(size: UInt16, features: RingFeatures, using random: inout Generator) throws -> TestQueue {
-        let dataSize = slotSize * Int(size)
-        let borders = [random.below(dataSize), random.below(dataSize)]
-        return try TestQueue(size: size, features: features, dataSize: dataSize, borders: borders)
     }
 
     var inFlight: Int { sentCount - answeredCount }
@@ -42,7 +33,7 @@ struct TestDriver: ~Copyable {
         freeSlots.swapAt(random.below(freeSlots.count), freeSlots.count - 1)
         let slot = freeSlots[freeSlots.count - 1]
         var request = Request.random(
-            at: TestMemory.dataStart + UInt64(slot * Self.slotSize), room: Self.slotSize,
+            at: TestMemory.dataStart + UInt64(slot * TestQueue.slotSize), room: TestQueue.slotSize,
             limit: limit, using: &random)
         request.fill(queue.memory, using: &random)
         let table = random.chance(50) ? queue.table(slot) : nil
@@ -70,8 +61,30 @@ struct TestDriver: ~Copyable {
     }
 }
 
+extension TestDriver where Ring == DriverQueue {
+    init(_ queue: TestQueue, salt: Int) throws {
+        self.init(try DriverQueue(queue.configuration, memory: queue.map), queue, salt: salt)
+    }
+}
+
+extension TestQueue {
+    /// Bytes of memory for buffers that a ``TestDriver`` has for each request in flight.
+    static let slotSize = 120
+
+    /// A queue with memory for a ``TestDriver``, cut into regions at two random places.
+    static func forTraffic(size: UInt16, features: RingFeatures, using random: inout Generator) throws -> TestQueue {
+        let dataSize = slotSize * Int(size)
+        let borders = [random.below(dataSize), random.below(dataSize)]
+        return try TestQueue(size: size, features: features, dataSize: dataSize, borders: borders)
+    }
+}
+
 /// What the driver half of any ring does.
 protocol DriverHalf: ~Copyable {
+    var size: UInt16 { get }
+    var freeCount: UInt16 { get }
+    var hasUsed: Bool { get }
+    mutating func popUsed() throws -> (token: UInt32, written: UInt32)?
     mutating func add(
         readable: UnsafeBufferPointer<GuestBuffer>, writable: UnsafeBufferPointer<GuestBuffer>,
         table: IndirectTable?, token: UInt32

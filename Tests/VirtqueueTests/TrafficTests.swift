@@ -31,6 +31,24 @@ struct QueueKind: CustomTestStringConvertible {
     var salt: Int { Int(size) << 8 | Int(features.rawValue) }
 }
 
+/// Has a driver send requests and a device answer them, by turns of any length, until all are answered; and checks that all
+/// is free again.
+func exchange<Ring: DriverHalf & ~Copyable, Device: AnsweringDevice & ~Copyable>(
+    _ requests: Int, _ driver: inout TestDriver<Ring>, _ device: inout Device, using random: inout Generator
+) throws {
+    while driver.answeredCount < requests && driver.failure == nil {
+        for _ in 0..<random.below(8) where driver.sentCount < requests { _ = driver.send() }
+        for _ in 0..<random.below(8) { _ = try device.take() }
+        for _ in 0..<random.below(8) where !device.isIdle { try device.serve() }
+        for _ in 0..<random.below(8) { _ = try driver.receive() }
+    }
+    expect(driver.failure, is: nil)
+    expect(driver.ring.freeCount, is: driver.ring.size)
+    expect(!driver.ring.hasUsed)
+    expect(device.isIdle)
+    expect(driver.inFlight, is: 0)
+}
+
 /// Driver half and device half meet only in shared memory: whatever the traffic, each request is answered once, with
 /// the right bytes.
 @Suite struct TrafficTests {
@@ -67,20 +85,11 @@ struct QueueKind: CustomTestStringConvertible {
     private func run(_ kind: QueueKind, requests: Int, salt: Int? = nil) throws -> [UInt8] {
         let salt = salt ?? kind.salt
         var random = Generator(salt)
-        let queue = try TestDriver.queue(size: kind.size, features: kind.features, using: &random)
+        let queue = try TestQueue.forTraffic(size: kind.size, features: kind.features, using: &random)
         var driver = try TestDriver(queue, salt: salt)
         var device = try TestDevice(queue, salt: salt)
-        while driver.answeredCount < requests && driver.failure == nil {
-            for _ in 0..<random.below(8) where driver.sentCount < requests { _ = driver.send() }
-            for _ in 0..<random.below(8) { _ = try device.take() }
-            for _ in 0..<random.below(8) where !device.isIdle { try device.answer() }
-            for _ in 0..<random.below(8) { _ = try driver.receive() }
-        }
-        expect(driver.failure, is: nil)
-        expect(driver.ring.freeCount, is: kind.size)
-        expect(!driver.ring.hasUsed)
+        try exchange(requests, &driver, &device, using: &random)
         expect(device.reader.isEmpty)
-        expect(driver.inFlight, is: 0)
         return queue.memory.dataBytes
     }
 
@@ -89,7 +98,7 @@ struct QueueKind: CustomTestStringConvertible {
         arguments: QueueKind.all.filter { $0.size <= 64 })
     func fullRingRefusesAndStaysAsItWas(_ kind: QueueKind) throws {
         var random = Generator(kind.salt ^ 0x0f00)
-        let queue = try TestDriver.queue(size: kind.size, features: kind.features, using: &random)
+        let queue = try TestQueue.forTraffic(size: kind.size, features: kind.features, using: &random)
         var driver = try TestDriver(queue, salt: kind.salt)
         var device = try TestDevice(queue, salt: kind.salt)
         for _ in 0..<20 {
