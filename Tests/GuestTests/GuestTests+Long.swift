@@ -7,17 +7,17 @@ import VirtioTestSupport
 /// Whether the long tests run: with `VIRTIOFS_FULL=1`, as `.ci/full` has it.
 let runsInFull = getenv("VIRTIOFS_FULL") != nil
 
+/// Every cache mode, or those that `VIRTIOFS_GUEST_MODES` names, with commas between them: each takes minutes.
+let cacheModes: [String] =
+    getenv("VIRTIOFS_GUEST_MODES").map { String(cString: $0).split(separator: ",").map(String.init) }
+    ?? ["never", "metadata", "auto", "always", "writeback"]
+
 extension GuestTests {
     /// What takes a guest longer than a usual test run may.
     @Suite(.enabled(if: runsInFull)) struct LongTests {
-        /// All, or those that `VIRTIOFS_GUEST_MODES` names, with commas between them: each takes minutes.
-        static let modes =
-            getenv("VIRTIOFS_GUEST_MODES").map { String(cString: $0).split(separator: ",").map(String.init) }
-            ?? ["never", "metadata", "auto", "always", "writeback"]
-
         @Test(
             "The POSIX suite, 5,000 files out and in, remounts: in every cache mode, on both kinds of ring",
-            arguments: modes, [false, true])
+            arguments: cacheModes, [false, true])
         func modes(mode: String, packed: Bool) throws {
             let isWriteback = mode == "writeback"
             var work = GuestWork(
