@@ -157,9 +157,8 @@ let package = Package(
         .testTarget(
             name: "TracingTests",
             dependencies: [
-                "Tracing", "VirtioTestSupport", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory", "Virtio",
-                "FUSEWire",
-                "Syscalls", "CKernel", systemPackage,
+                "Tracing", "ServeSupport", "VirtioTestSupport", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory",
+                "Virtio", "FUSEWire", "Syscalls", "CKernel", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",

@@ -39,7 +39,7 @@ public final class GuestFile: @unchecked Sendable {
 
     /// The corresponding call is close(2), with the error of the FLUSH, if any.
     public func close() async throws(Errno) {
-        guard !isFolder else { return try await client.releasedir(node, handle, as: caller) }
+        guard !isFolder else { return try await client.releasedir(node, handle, flags: flags, as: caller) }
         let flushed = await flush()
         try await client.release(node, handle, flags: flags, flockOwner: flockOwner, as: caller)
         try flushed.get()
@@ -88,7 +88,7 @@ public final class GuestFile: @unchecked Sendable {
         var all: [DirectoryEntry] = []
         var cookie: UInt64 = 0
         while true {
-            let some = try await client.readdir(node, handle, after: cookie, as: caller)
+            let some = try await client.readdir(node, handle, after: cookie, flags: flags, as: caller)
             guard let last = some.last else { return all }
             all += some
             cookie = last.cookie

@@ -13,11 +13,13 @@ public final class Recorder: Sendable {
     private let failure = Atomic<Int32>(0)
 
     /// Makes the file, in place of one that is there.
-    public init(path: FilePath) throws(Errno) {
+    ///
+    /// - Parameter settings: how the device was told to serve, for whoever replays the recording.
+    public init(path: FilePath, settings: String = "") throws(Errno) {
         let descriptor = try FileDescriptor.workingFolder.openAt(
             path.string, flags: O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, mode: 0o600)
         file = OwnedDescriptor(owning: descriptor)
-        let head = Recording.head
+        let head = Recording.head(settings: settings)
         let count = head.withUnsafeBytes { CKernel.write(descriptor.rawValue, $0.baseAddress, $0.count) }
         guard count == head.count else { throw Errno(rawValue: errno) }
     }

@@ -2,8 +2,9 @@ public import SystemPackage
 
 /// A recording of what a device was asked and what it answered.
 ///
-/// The file, all numbers little-endian: the eight bytes `virtiofs`, the version (32 bits, 1), and four bytes of zero; then
-/// one entry for each request, in the order in which they were answered:
+/// The file, all numbers little-endian: the eight bytes `virtiofs`, the version (32 bits, 2), the length of the settings (32
+/// bits), and the settings: text that says how the device was told to serve. A file of version 1 has none. Then one entry
+/// for each request, in the order in which they were answered:
 ///
 /// | bytes | what |
 /// |---|---|
@@ -17,14 +18,17 @@ public import SystemPackage
 /// | | the answer: `fuse_out_header` and what follows |
 public enum Recording {
     static let magic = Array("virtiofs".utf8)
-    static let version: UInt32 = 1
+    static let versions: ClosedRange<UInt32> = 1...2
     static let headSize = 16
     static let entrySize = 32
     /// Bytes of a request or an answer at most: more than any device takes.
     static let largestPart = 16 << 20
 
     /// What begins the file.
-    static var head: [UInt8] { magic + bytes(of: version.littleEndian) + [0, 0, 0, 0] }
+    static func head(settings: String) -> [UInt8] {
+        let text = Array(settings.utf8)
+        return magic + bytes(of: versions.upperBound.littleEndian) + bytes(of: UInt32(text.count).littleEndian) + text
+    }
 }
 
 /// A request and its answer.

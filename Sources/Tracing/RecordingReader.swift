@@ -3,8 +3,10 @@ public import SystemPackage
 /// Reads a recording, from a file that may hold anything.
 public struct RecordingReader: Sequence, IteratorProtocol {
     private let content: [UInt8]
-    private var offset = Recording.headSize
+    private var offset: Int
     private var count = 0
+    /// How the device was told to serve.
+    public let settings: String
     /// What is wrong with the entry at which the reading ended.
     public private(set) var error: RecordingError?
 
@@ -32,11 +34,21 @@ public struct RecordingReader: Sequence, IteratorProtocol {
     public init(_ content: [UInt8]) throws(RecordingError) {
         guard content.count >= Recording.headSize, content.starts(with: Recording.magic) else { throw .notARecording }
         self.content = content
-        let version = number(UInt32.self, at: Recording.magic.count)
-        guard version == Recording.version else { throw .version(version) }
+        let version = Self.number(UInt32.self, in: content, at: Recording.magic.count)
+        guard Recording.versions.contains(version) else { throw .version(version) }
+        let size = Int(Self.number(UInt32.self, in: content, at: Recording.magic.count + 4))
+        guard size <= content.count - Recording.headSize else { throw .notARecording }
+        offset = Recording.headSize + size
+        settings = String(decoding: content[Recording.headSize..<offset], as: UTF8.self)
     }
 
     private func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number {
+        Self.number(type, in: content, at: offset)
+    }
+
+    private static func number<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Number.Type, in content: [UInt8], at offset: Int
+    ) -> Number {
         content.withUnsafeBytes { Number(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Number.self)) }
     }
 

@@ -3,8 +3,9 @@ import FUSEWire
 
 /// Runs a recording against a device and compares the answers.
 ///
-/// Request ids, processes, times, and how full the host is are not compared; nodes, handles, inode numbers and places in
-/// listings are, by what they stand for.
+/// Request ids, processes and times are not compared. Nor is what each host's file system has its own of: how full it is,
+/// blocks and their size, the size of folders and the count of their links, and the order of names in a listing that one
+/// answer holds. Nodes, handles, inode numbers and places in listings are compared by what they stand for.
 public struct Replay {
     /// Where an answer is not the one of the recording.
     public struct Difference: Equatable, Sendable, CustomStringConvertible {
@@ -46,6 +47,9 @@ public struct Replay {
         }
         let request = map.translate(exchange.request, WireFields.request(opcode, exchange.request))
         var reply = try send(exchange, request, opcode)
+        if opcode == .readdir || opcode == .readdirplus {
+            reply = WireFields.reorder(reply, as: exchange.reply, plus: opcode == .readdirplus)
+        }
         map.reconcile(exchange.reply, &reply, WireFields.reply(opcode, exchange.reply))
         return compare(exchange, header.opcode, reply)
     }

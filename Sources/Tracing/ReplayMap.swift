@@ -23,6 +23,7 @@ struct ReplayMap {
     /// Takes in what an answer names for the first time, and makes the two answers comparable: a number that stands for the
     /// same thing becomes the same.
     mutating func reconcile(_ recorded: [UInt8], _ reply: inout [UInt8], _ fields: [WireField]) {
+        var isNewFile = false
         for field in fields where field.offset + field.size <= reply.count {
             switch field.kind {
             case .ignored:
@@ -32,16 +33,15 @@ struct ReplayMap {
                 let old = WireFields.number(recorded, field.offset)
                 let new = WireFields.number(reply, field.offset)
                 let key = Key(kind: field.kind, recorded: old)
-                // Handles and cookies are given again and again, for something else each time.
-                if found[key] == nil || field.kind == .handle || field.kind == .cookie { found[key] = new }
+                // Handles and cookies are given again and again, for something else each time, and inode numbers when a
+                // file has gone.
+                let isNew = found[key] == nil
+                let isGivenAgain = field.kind != .node && (field.kind != .inode || isNewFile)
+                if isNew || isGivenAgain { found[key] = new }
+                if field.kind == .node { isNewFile = isNew }
                 guard found[key] == new else { continue }
                 reply.withUnsafeMutableBytes { $0.storeBytes(of: old, toByteOffset: field.offset, as: UInt64.self) }
             }
         }
-    }
-
-    /// A node that was given back may be given for another file.
-    mutating func forget(_ recorded: UInt64) {
-        if recorded != 1 { found[Key(kind: .node, recorded: recorded)] = nil }
     }
 }

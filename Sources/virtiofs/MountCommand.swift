@@ -113,7 +113,7 @@ struct MountCommand: ParsableCommand {
         }
     }
 
-    private func makeFiles(_ place: MountPlace) throws -> HostDirectory {
+    private var directoryOptions: HostDirectoryOptions {
         var options = HostDirectoryOptions()
         options.cache = cache
         options.writeback = writeback
@@ -122,8 +122,12 @@ struct MountCommand: ParsableCommand {
         options.entryTimeout = entryTimeout?.duration
         options.negativeTimeout = negativeTimeout.duration
         options.locks = !limits.noRemoteLock
+        return options
+    }
+
+    private func makeFiles(_ place: MountPlace) throws -> HostDirectory {
         do {
-            return try HostDirectory(path: FilePath(place.share), options: options)
+            return try HostDirectory(path: FilePath(place.share), options: directoryOptions)
         } catch {
             throw Failure("can't open \(place.share): \(error)")
         }
@@ -137,7 +141,9 @@ struct MountCommand: ParsableCommand {
         var settings = DeviceSettings(tag: tag, requestQueueCount: UInt32(requestQueueCount))!
         settings.limits = limits.limits
         settings.service.kick = kick
-        settings.service.tap = try record.map { try Recorder(at: $0).tap }
+        settings.service.tap = try record.map {
+            try Recorder(at: $0, RecordedSettings(directoryOptions, limits.limits)).tap
+        }
         settings.service.pollNanoseconds = UInt64(pollUs) * 1000
         return VirtioFSDevice(files: files, settings: settings)
     }

@@ -15,8 +15,9 @@ struct ReplayCommand: ParsableCommand {
         discussion: """
             FILE is what 'virtiofs serve --record' or 'virtiofs mount --record' has written. Its requests are sent to an \
             emulated device over SHARE, or to the one that is offered at --socket-path, one after the other, and the \
-            answers compared; ids, processes and times are not. SHARE has to be as it was when the recording began, and \
-            is changed.
+            answers compared; ids, processes and times are not, nor what the host's file system has its own of. SHARE has \
+            to be as it was when the recording began, and is changed. The emulated device has the cache mode and the other \
+            settings of the recorded one.
             """)
 
     @Argument(help: "The recording.")
@@ -38,7 +39,9 @@ struct ReplayCommand: ParsableCommand {
             throw Failure("\(file): \(Self.text(error))")
         }
         let device: ReplayDevice
-        do { device = try ReplayDevice(makeTransport()) } catch let error as ReplayError { throw Failure("\(error)") }
+        do { device = try ReplayDevice(makeTransport(reader.settings)) } catch let error as ReplayError {
+            throw Failure("\(error)")
+        }
         var replay = Replay(device)
         while let exchange = reader.next() {
             do {
@@ -60,23 +63,28 @@ struct ReplayCommand: ParsableCommand {
         }
     }
 
-    private func makeTransport() throws -> any DriverTransport {
+    private func makeTransport(_ recorded: String) throws -> any DriverTransport {
         if let socketPath {
             do { return try FrontEndTransport(path: FilePath(socketPath)) } catch {
                 throw Failure("socket \(socketPath): \(error)")
             }
         }
+        let recorded = try RecordedSettings(text: recorded)
         let files: HostDirectory
-        do { files = try HostDirectory(path: FilePath(share!)) } catch {
+        do { files = try HostDirectory(path: FilePath(share!), options: recorded.files) } catch {
             throw Failure("can't open \(share!): \(error)")
         }
-        return InProcessTransport(device: VirtioFSDevice(files: files, settings: DeviceSettings(tag: "replay")!))
+        var settings = DeviceSettings(tag: "replay")!
+        settings.limits = recorded.limits
+        return InProcessTransport(device: VirtioFSDevice(files: files, settings: settings))
     }
 }
 
 extension Recorder {
     /// Makes a recording at `path`.
-    convenience init(at path: String) throws {
-        do { try self.init(path: FilePath(path)) } catch { throw Failure("can't make \(path): \(error)") }
+    convenience init(at path: String, _ settings: RecordedSettings) throws {
+        do { try self.init(path: FilePath(path), settings: settings.text) } catch {
+            throw Failure("can't make \(path): \(error)")
+        }
     }
 }

@@ -117,18 +117,25 @@ struct ServeCommand: ParsableCommand {
         _ share: FileDescriptor, keeping kept: [FileDescriptor], atEnd: () -> Void
     ) throws -> BackEndServer {
         // The process that is confined finds no files but the share's.
-        let recorder = try record.map { try Recorder(at: $0) }
+        let options = try directoryOptions()
+        let recorder = try record.map { try Recorder(at: $0, RecordedSettings(options, FUSELimits(), translation)) }
         let files = device.logSockets + [recorder?.descriptor].compactMap { $0 }
         let confined = try confinement.enter(share: share, readOnly: readonly, keeping: kept + files, atEnd: atEnd)
-        return BackEndServer(device: try makeDevice(confined, recorder))
+        return BackEndServer(device: try makeDevice(confined, options, recorder))
     }
 
-    private func makeDevice(_ share: ConfinedShare, _ recorder: Recorder?) throws -> VirtioFSDevice<HostDirectory> {
+    private func directoryOptions() throws -> HostDirectoryOptions {
         var options = HostDirectoryOptions(
             cache: cache, writeback: writeback, readOnly: readonly, allowDirectIO: allowDirectIo,
             fileHandles: confinement.inodeFileHandles != .never)
         device.apply(to: &options)
         try translation.apply(to: &options)
+        return options
+    }
+
+    private func makeDevice(
+        _ share: ConfinedShare, _ options: HostDirectoryOptions, _ recorder: Recorder?
+    ) throws -> VirtioFSDevice<HostDirectory> {
         let files: HostDirectory
         do {
             files = try HostDirectory(share, options: options)

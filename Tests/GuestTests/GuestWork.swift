@@ -28,9 +28,16 @@ struct GuestWork {
         "allocate.punch-hole",
     ]
 
+    /// What takes capabilities that a confined device gives up: with `--modcaps` it is served, too.
+    static let beyondConfinement = [
+        "fd.append-only-file-flag", "fd.immutable-file-flag", "xattr.trusted-namespace-is-root's",
+    ]
+
     private var exclusions: String {
-        (Self.beyondLinux + (writeback ? Self.beyondWriteback : [])).map { "--without \"\($0)\"" }
-            .joined(separator: " ")
+        (Self.beyondLinux + Self.beyondConfinement + (writeback ? Self.beyondWriteback : [])).map {
+            "--without \"\($0)\""
+        }
+        .joined(separator: " ")
     }
 
     /// Copies the host's tree out of the share, and back into it, with checksums of what the guest saw.

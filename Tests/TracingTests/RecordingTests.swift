@@ -154,7 +154,11 @@ import VirtioTestSupport
         #expect(errors > 0)
         #expect(throws: RecordingError.notARecording) { try RecordingReader(Array("#!/bin/sh and more".utf8)) }
         var later = Array(whole)
-        later[8] = 2
-        #expect(throws: RecordingError.version(2)) { try RecordingReader(later) }
+        later[8] = 3
+        #expect(throws: RecordingError.version(3)) { try RecordingReader(later) }
+        // Settings that are longer than the file.
+        var long = Array(whole.prefix(16))
+        long[15] = 1
+        #expect(throws: RecordingError.notARecording) { try RecordingReader(long) }
     }
 }

@@ -32,8 +32,9 @@ extension FUSEClient {
     public func tmpfile(
         _ parent: NodeID, mode: UInt32, flags: Int32, folderGroup: UInt32? = nil, as caller: Caller
     ) async throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
-        // Linux sends a name here too, and a device may count on it (fuse_create_open, fs/fuse/dir.c).
-        try await createFile(.tmpfile, parent, "#tmpfile", mode: mode, flags: flags, folderGroup, caller)
+        // Linux sends a name here too, and a device may count on it: the one that it gives all files without one
+        // (vfs_tmpfile and slash_name, fs/namei.c).
+        try await createFile(.tmpfile, parent, "/", mode: mode, flags: flags, folderGroup, caller)
     }
 
     private func createFile(

@@ -14,18 +14,22 @@ extension FUSEClient {
     }
 
     /// READDIR: entries behind `cookie`, zero for the first; none at the end.
+    ///
+    /// - Parameter flags: those of the open folder, which Linux repeats here and at RELEASEDIR.
     public func readdir(
-        _ node: NodeID, _ handle: FileHandle, after cookie: UInt64, size: Int = 1 << 15, as caller: Caller
+        _ node: NodeID, _ handle: FileHandle, after cookie: UInt64, size: Int = 1 << 15, flags: Int32 = 0,
+        as caller: Caller
     ) async throws(Errno) -> [DirectoryEntry] {
-        try Self.checked(try await list(.readdir, node, handle, cookie, size, caller))
+        try Self.checked(try await list(.readdir, node, handle, cookie, size, flags, caller))
     }
 
-    /// READDIRPLUS: as ``readdir(_:_:after:size:as:)``, with what a LOOKUP of each name would have given. It counts one
+    /// READDIRPLUS: as ``readdir(_:_:after:size:flags:as:)``, with what a LOOKUP of each name would have given. It counts one
     /// lookup for each entry that has a node: not for "." and "..".
     public func readdirplus(
-        _ node: NodeID, _ handle: FileHandle, after cookie: UInt64, size: Int = 1 << 15, as caller: Caller
+        _ node: NodeID, _ handle: FileHandle, after cookie: UInt64, size: Int = 1 << 15, flags: Int32 = 0,
+        as caller: Caller
     ) async throws(Errno) -> [DirectoryEntry] {
-        let entries = try await list(.readdirplus, node, handle, cookie, size, caller)
+        let entries = try await list(.readdirplus, node, handle, cookie, size, flags, caller)
         for entry in entries { lookups.add(entry.found!.nodeid) }
         return try Self.checked(entries)
     }
@@ -40,22 +44,27 @@ extension FUSEClient {
     }
 
     private func list(
-        _ opcode: Opcode, _ node: NodeID, _ handle: FileHandle, _ cookie: UInt64, _ size: Int, _ caller: Caller
+        _ opcode: Opcode, _ node: NodeID, _ handle: FileHandle, _ cookie: UInt64, _ size: Int, _ flags: Int32,
+        _ caller: Caller
     ) async throws(Errno) -> [DirectoryEntry] {
         guard size <= largestRead else { throw .invalidArgument }
         let listing = try await call(
             opcode, node, as: caller,
             { request in
-                request.append(readArguments(handle, cookie, size))
+                request.append(readArguments(handle, cookie, size, flags))
             }
         ) { .success(Array($0)) }
         return DirectoryEntry.all(in: listing, plus: opcode == .readdirplus)
     }
 
     /// RELEASEDIR.
-    public func releasedir(_ node: NodeID, _ handle: FileHandle, as caller: Caller) async throws(Errno) {
+    public func releasedir(
+        _ node: NodeID, _ handle: FileHandle, flags: Int32 = 0, as caller: Caller
+    ) async throws(Errno) {
         try await perform(.releasedir, node, as: caller, isInterruptible: false) { request in
-            request.append(fuse_release_in(fh: handle.rawValue, flags: 0, release_flags: 0, lock_owner: 0))
+            request.append(
+                fuse_release_in(
+                    fh: handle.rawValue, flags: UInt32(bitPattern: flags), release_flags: 0, lock_owner: 0))
         }
     }
 
