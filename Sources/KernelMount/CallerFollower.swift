@@ -9,15 +9,18 @@ import Syscalls
 /// for small requests of one caller. Those of several, and large ones, which the kernel may read ahead while the caller
 /// computes, are better served wherever there is room.
 struct CallerFollower {
-    /// How often a caller's processor is looked up, at most: 10 µs in a thousand.
+    /// How often a caller's processor is looked up, at most.
     private static let interval: UInt64 = 1_000_000
     /// Data in a request from which on it is large, and how many of those one after the other end the following.
     private static let largeRequest = 16 << 10
     private static let patience = 4
 
+    private let lookup: CallerLookup
     private var processor: Int?
     private var nextLook: UInt64 = 0
     private var largeRequests = 0
+
+    init(_ lookup: CallerLookup) { self.lookup = lookup }
 
     /// A request is about to be served.
     ///
@@ -46,9 +49,11 @@ struct CallerFollower {
 
     private mutating func follow(_ thread: UInt32) {
         let now = monotonicNanoseconds()
-        guard now >= nextLook else { return }
-        nextLook = now &+ Self.interval
-        guard let found = Affinity.processor(of: thread), found != processor else { return }
+        if now >= nextLook {
+            nextLook = now &+ Self.interval
+            lookup.ask(thread)
+        }
+        guard let found = lookup.processor(of: thread), found != processor else { return }
         processor = Affinity.stay(on: found) ? found : nil
     }
 

@@ -115,7 +115,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
             ended.ring()
         }
         var turn = ReaderTurn()
-        var follower = CallerFollower()
+        var follower = CallerFollower(crew.lookup)
         while !stopping.load(ordering: .acquiring) {
             crew.parkIfIdle(&turn, after: lane.pause)
             let rest = lane.prepare()

@@ -35,10 +35,12 @@ final class ReaderCrew: @unchecked Sendable {
     /// 1 while the guard sleeps.
     private let guardSleeps = ParkingWord(0)
     private var guardThread: OSThread?
+    let lookup: CallerLookup
 
     /// - Parameter count: of readers. One of them does not help, for when the others are held up.
     init(count: Int) throws(Errno) {
         self.count = count
+        lookup = try CallerLookup()
         guardThread = try OSThread(name: "reader-guard") { [self] in standGuard() }
     }
 
@@ -119,10 +121,12 @@ final class ReaderCrew: @unchecked Sendable {
         calls.wake(.max)
         guardSleeps.store(0)
         guardSleeps.wake()
+        lookup.dismiss()
     }
 
-    /// Waits for the guard to end, after ``dismiss()``.
+    /// Waits for the guard and the lookups to end, after ``dismiss()``.
     func join() {
+        lookup.join()
         guardThread?.join()
         guardThread = nil
     }

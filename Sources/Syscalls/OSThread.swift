@@ -15,7 +15,7 @@ public final class OSThread: @unchecked Sendable {
 
     private let handle: pthread_t
 
-    /// Starts a thread that runs `body`. It must be joined.
+    /// Starts a thread that runs `body`. It must be joined, or detached.
     ///
     /// The thread has every signal blocked but SIGBUS and SIGSYS, and a umask (zero) and working folder of its own
     /// (`unshare(CLONE_FS)`), so that what it creates has just the mode that was asked for.
@@ -49,6 +49,9 @@ public final class OSThread: @unchecked Sendable {
 
     /// Waits until the thread has ended. Once, and not from the thread itself.
     public func join() { pthread_join(handle, nil) }
+
+    /// Lets the thread end when it will, in place of ``join()``.
+    public func detach() { pthread_detach(handle) }
 
     /// Interrupts the call that the thread blocks in, if any, with EINTR. See ``allowInterruption()``.
     public func interrupt() { pthread_kill(handle, interruptSignal) }
