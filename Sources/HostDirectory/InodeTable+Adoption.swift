@@ -70,7 +70,9 @@ extension InodeTable {
     ///   what is known has to stay usable.
     private func makeRoomForOne() throws(Errno) {
         if budget.isSpent { try makeMuchRoom() }
-        if !canEvict, budget.isSpentOnInodes { throw .tooManyOpenFilesInSystem }
+        guard !canEvict, budget.isSpentOnInodes else { return }
+        budget.reportSpent(canEvict: false)
+        throw .tooManyOpenFilesInSystem
     }
 
     /// Whether an evicted inode is the file that `descriptor` holds. An inode number may have passed to another file.

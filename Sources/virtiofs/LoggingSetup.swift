@@ -14,6 +14,7 @@ enum LoggingSetup {
     ///   - level: nothing logs nothing.
     ///   - syslog: whether to syslog(3), and not to standard error.
     static func start(level: Logger.Level?, syslog: Bool = false) {
+        if syslog { SyslogHandler.prepare() }
         LoggingSystem.bootstrap { label in
             guard let level else { return SwiftLogNoOpLogHandler() }
             if syslog { return SyslogHandler(label: label, level: level) }

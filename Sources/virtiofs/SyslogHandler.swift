@@ -14,9 +14,10 @@ struct SyslogHandler: LogHandler {
     init(label: String, level: Logger.Level) {
         self.label = label
         logLevel = level
-        // Both are what they are before the process is confined.
-        _ = (Self.socket, Self.process)
     }
+
+    /// Finds on the host what a process can't once it is confined: the socket, and its number there.
+    static func prepare() { _ = (socket, process) }
 
     /// A socket to the system's logger, made once and never closed; nothing where there is none.
     static let socket: FileDescriptor? = {

@@ -28,16 +28,19 @@ struct GuestWork {
         "allocate.punch-hole",
     ]
 
+    /// What needs the guest's kernel to remember a file that nobody uses: where it may keep no name, its virtio-fs driver
+    /// forgets the file with the last use (`delete_stale`, fs/fuse/dir.c), and a handle of the file is stale.
+    private static let beyondNever = ["at.file-handles-lead-back"]
+
     /// What takes capabilities that a confined device gives up: with `--modcaps` it is served, too.
     static let beyondConfinement = [
         "fd.append-only-file-flag", "fd.immutable-file-flag", "xattr.trusted-namespace-is-root's",
     ]
 
     private var exclusions: String {
-        (Self.beyondLinux + Self.beyondConfinement + (writeback ? Self.beyondWriteback : [])).map {
-            "--without \"\($0)\""
-        }
-        .joined(separator: " ")
+        let ofMode = writeback ? Self.beyondWriteback : cache == "never" ? Self.beyondNever : []
+        return (Self.beyondLinux + Self.beyondConfinement + ofMode).map { "--without \"\($0)\"" }
+            .joined(separator: " ")
     }
 
     /// Copies the host's tree out of the share, and back into it, with checksums of what the guest saw.

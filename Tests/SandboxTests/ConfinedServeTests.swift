@@ -15,7 +15,7 @@ import VirtioTestSupport
 
     @Test(
         "Each sandbox serves, with and without a filter, and removes its socket's file at the end",
-        arguments: ["namespace", "chroot", "none"], ["kill", "trap", "none"])
+        arguments: ["namespace", "chroot", "none"], ["kill", "trap", "log", "none"])
     func serves(mode: String, filter: String) throws {
         let serve = try ServeProcess("--sandbox", mode, "--seccomp", filter)
         try serve.folder.add("file", Array("content".utf8))
@@ -24,6 +24,28 @@ import VirtioTestSupport
         #expect(outcome.output.contains("folder"))
         #expect(serve.terminate() == 0)
         #expect(access(serve.socketPath, F_OK) != 0)
+    }
+
+    @Test("Where root lacks CAP_SYS_ADMIN, as in a container, --sandbox chroot serves, and namespace says what to use")
+    func inContainer() throws {
+        let place = TemporaryFolder()
+        try place.addFolder("share")
+        let (share, socket) = (place.path.appending("share").string, place.path.appending("socket").string)
+        let words = ["--inh-caps", "-sys_admin", "--bounding-set", "-sys_admin", commandPath, "serve", share]
+        let serve = try Child(find("setpriv"), words + ["--sandbox", "chroot", "--socket-path", socket])
+        #expect(serve.firstLine() == "myfs: \(share) is offered at \(socket)")
+        let work = "mkdir folder; put /etc/hostname file; cat file"
+        let outcome = try virtiofs("shell", "--socket-path", socket, "-c", work)
+        let name = try succeed("cat", "/etc/hostname")
+        #expect(outcome.status == 0 && outcome.output == name, "\(outcome)")
+        #expect(try succeed("stat", "-c", "%F", share + "/folder", share + "/file") == "directory\nregular file\n")
+        let worker = try succeed("cat", "/proc/\(serve.pid)/task/\(serve.pid)/children").split(separator: " ")[0]
+        // The folder itself, not a copy of its mount.
+        #expect(try succeed("readlink", "/proc/\(worker)/root") == share + "\n")
+        serve.signal(SIGTERM)
+        #expect(serve.outcome().status == 0)
+        let refusal = try Child(find("setpriv"), words + ["--socket-path", socket]).outcome()
+        #expect(refusal.status == 1 && refusal.errors.hasSuffix("in a container, use --sandbox chroot\n"), "\(refusal)")
     }
 
     @Test("The process inside ends with the one outside, however that ends")

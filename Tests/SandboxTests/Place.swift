@@ -46,18 +46,26 @@ final class Place {
         _ = process.outcome()
     }
 
-    /// - Parameter form: mode, filter and user.
-    func outcome(of attempt: String, in form: String) throws -> Outcome {
+    /// The program that makes the attempts.
+    static let probe: String = {
         let programs = commandPath.split(separator: "/").dropLast().joined(separator: "/")
+        return "/\(programs)/SandboxProbe"
+    }()
+
+    /// - Parameters:
+    ///   - form: mode, filter and user.
+    ///   - capability: what the process lacks from the start, as setpriv(1) names it.
+    func outcome(of attempt: String, in form: String, without capability: String? = nil) throws -> Outcome {
         let words = [
-            form, attempt, folder.path.appending("share").string, String(process.pid),
+            Self.probe, form, attempt, folder.path.appending("share").string, String(process.pid),
             folder.path.appending("secret").string, String(port),
         ]
-        return try Child("/\(programs)/SandboxProbe", words).outcome()
+        let beginning = capability.map { ["--inh-caps", "-\($0)", "--bounding-set", "-\($0)"] } ?? []
+        return try Child(find("setpriv"), beginning + words).outcome()
     }
 
-    func fate(of attempt: String, in form: String) throws -> Fate {
-        let outcome = try outcome(of: attempt, in: form)
+    func fate(of attempt: String, in form: String, without capability: String? = nil) throws -> Fate {
+        let outcome = try outcome(of: attempt, in: form, without: capability)
         switch outcome.status {
         case 0: return .closed
         case 3: return .open
@@ -67,13 +75,32 @@ final class Place {
     }
 }
 
-/// A socket that listens until this goes.
+/// A socket that listens, or takes datagrams, until this goes.
 final class OwnedSocket {
     private let descriptor: OwnedDescriptor
 
-    init(_ family: Int32) {
-        let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    init(_ family: Int32, kind: __socket_type = SOCK_STREAM) {
+        let kind = Int32(kind.rawValue | SOCK_CLOEXEC.rawValue)
         descriptor = OwnedDescriptor(owning: FileDescriptor(rawValue: socket(family, kind, 0)))
+    }
+
+    /// Makes a socket's file, to which datagrams can be sent.
+    func bind(at path: String) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        bind(to: &address)
+    }
+
+    /// The datagrams that are there.
+    func messages() -> [String] {
+        var messages: [String] = []
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        while true {
+            let count = recv(descriptor.rawValue, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+            guard count >= 0 else { return messages }
+            messages.append(String(decoding: bytes.prefix(count), as: UTF8.self))
+        }
     }
 
     /// The port that the kernel has chosen.
@@ -95,10 +122,16 @@ final class OwnedSocket {
     }
 
     private func listen<Address>(at address: inout Address) {
+        bind(to: &address)
+        precondition(Glibc.listen(descriptor.rawValue, 64) == 0)
+    }
+
+    /// - Parameter address: afterwards as the kernel has completed it.
+    private func bind<Address>(to address: inout Address) {
         var size = socklen_t(MemoryLayout<Address>.size)
         withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                precondition(bind(descriptor.rawValue, $0, size) == 0 && Glibc.listen(descriptor.rawValue, 64) == 0)
+                precondition(Glibc.bind(descriptor.rawValue, $0, size) == 0)
                 precondition(getsockname(descriptor.rawValue, $0, &size) == 0)
             }
         }

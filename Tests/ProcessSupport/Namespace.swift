@@ -1,12 +1,11 @@
 import Glibc
-import ProcessSupport
 
 /// Runs a shell script in namespaces of its own: what it mounts nobody else sees, and what it starts ends with it.
 ///
 /// There, `virtiofs` is in /usr/local/bin, where mount(8) finds the programs of file systems; /mnt is empty but for the
 /// folders `share` and `m` of the user `nobody`, and /etc/fstab is empty. `as_user` runs a program as that user. The
 /// script ends at the first command that fails.
-func inNamespace(_ script: String) throws -> Outcome {
+public func inNamespace(_ script: String) throws -> Outcome {
     let beginning = """
         set -eu
         umask 022
@@ -30,7 +29,7 @@ func inNamespace(_ script: String) throws -> Outcome {
 }
 
 /// The output of such a script, which has to succeed and complain of nothing.
-func succeedInNamespace(_ script: String) throws -> String {
+public func succeedInNamespace(_ script: String) throws -> String {
     let outcome = try inNamespace(script)
     guard outcome.status == 0, outcome.errors == "" else {
         throw CommandError(description: "status \(outcome.status): \(outcome.output)\(outcome.errors)")
