@@ -117,7 +117,10 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         var turn = ReaderTurn()
         var follower = CallerFollower(crew.lookup)
         while !stopping.load(ordering: .acquiring) {
-            crew.parkIfIdle(&turn, after: lane.pause)
+            if crew.isSpare(turn) {
+                lane.pause()
+                crew.park(&turn)
+            }
             let rest = lane.prepare()
             switch crew.receive(from: connection, head: head, rest: rest, &turn) {
             case .request(let length):

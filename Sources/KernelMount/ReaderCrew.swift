@@ -46,14 +46,14 @@ final class ReaderCrew: @unchecked Sendable {
 
     // MARK: a reader
 
-    /// Parks while the calling reader has nothing to do and another waits for requests.
+    /// Whether the calling reader has nothing to do, and another waits for requests: it is to give back what it holds for
+    /// the next one, and to ``park(_:)``.
     ///
-    /// - Parameters:
-    ///   - turn: the calling reader's own.
-    ///   - letGo: gives back what it holds for the next request.
-    func parkIfIdle(_ turn: inout ReaderTurn, after letGo: () -> Void) {
-        guard turn.isIdle, waiting.load(ordering: .acquiring) > 0 else { return }
-        letGo()
+    /// - Parameter turn: the calling reader's own.
+    func isSpare(_ turn: ReaderTurn) -> Bool { turn.isIdle && waiting.load(ordering: .acquiring) > 0 }
+
+    /// Waits to be called for help.
+    func park(_ turn: inout ReaderTurn) {
         park()
         turn = ReaderTurn(isIdle: false)
     }

@@ -9,7 +9,7 @@ public import Virtqueue
 /// It is scratch memory: each serving thread has one and uses it again for each request.
 public final class Exchange: @unchecked Sendable {
     /// The buffers of the request being served. Set before ``FUSESession/serve(_:)``.
-    public var segments: SegmentList
+    @exclusivity(unchecked) public var segments: SegmentList
     let request = Request()
 
     /// The private copy of the request: header, arguments, names. Room for the largest SETXATTR.
@@ -39,7 +39,7 @@ public final class Exchange: @unchecked Sendable {
     // MARK: the request
 
     /// Whether the client has the byte order that isn't this machine's, as far as this request goes.
-    private(set) var isSwapped = false
+    @exclusivity(unchecked) private(set) var isSwapped = false
 
     /// Copies the header out of the client's memory; nothing when the chain is too short or the header's own length
     /// is not what the chain holds.
@@ -54,10 +54,10 @@ public final class Exchange: @unchecked Sendable {
         let copy = UnsafeMutableRawBufferPointer(rebasing: requestBytes[..<size])
         gather(from: 0, into: copy)
         let header = copy.loadUnaligned(as: fuse_in_header.self)
-        let swapped = header.byteSwapped
-        if header.opcode == Opcode.initialize.rawValue, isWhole(header) { isSwapped = false }
-        if swapped.opcode == Opcode.initialize.rawValue, isWhole(swapped) { isSwapped = true }
-        request.header = isSwapped ? swapped : header
+        let initialize = Opcode.initialize.rawValue
+        if header.opcode == initialize, isWhole(header) { isSwapped = false }
+        if header.opcode == initialize.byteSwapped, isWhole(header.byteSwapped) { isSwapped = true }
+        request.header = header.inOrder(swapped: isSwapped)
         return isWhole(request.header)
     }
 

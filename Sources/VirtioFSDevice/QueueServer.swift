@@ -27,9 +27,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// Descriptors in the queue.
     private let size: UInt16
     /// Only the leader touches it.
-    private var view: RingView
+    @exclusivity(unchecked) private var view: RingView
     /// Where to go on from the next chain on; guarded by `stateLock`.
-    private var nextMove: RingMove?
+    @exclusivity(unchecked) private var nextMove: RingMove?
     private let hasMove = Atomic<Bool>(false)
     /// Guarded by `usedLock`.
     private let used: UsedWriter
@@ -45,9 +45,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Chains that a thread on loan could not finish, and the threads; guarded by `stateLock`.
     private let stateLock = Lock()
-    private var putAside: [(chain: PoppedChain, view: RingView)] = []
+    @exclusivity(unchecked) private var putAside: [(chain: PoppedChain, view: RingView)] = []
     /// What threads on loan serve with, those that are free.
-    private var lentExchanges: [Exchange] = []
+    @exclusivity(unchecked) private var lentExchanges: [Exchange] = []
     private var workers: [OSThread] = []
     private var parkedWorkers = 0
     /// Counts the calls for a new worker on duty that parked ones have not answered yet.
@@ -55,7 +55,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     private let stopping = Atomic<Bool>(false)
     private let broken = Atomic<Bool>(false)
-    private(set) var doorbell: Doorbell!
+    @exclusivity(unchecked) private(set) var doorbell: Doorbell!
 
     init(
         number: Int, activation: consuming QueueActivation, session: FUSESession<Files>, options: ServiceOptions,

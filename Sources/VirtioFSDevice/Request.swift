@@ -7,12 +7,12 @@ public import SystemPackage
 /// There is one for each thread, used again for each request; nothing of it outlives the call that it is passed to.
 public final class Request {
     /// The request's header, a private copy.
-    public internal(set) var header = fuse_in_header()
+    @exclusivity(unchecked) public internal(set) var header = fuse_in_header()
     /// Who gives the queue away before an operation blocks; see ``mayBlock()``.
-    unowned var server: (any BlockingHost)?
-    var role = Role.worker
+    @exclusivity(unchecked) unowned var server: (any BlockingHost)?
+    @exclusivity(unchecked) var role = Role.worker
     /// Whether the thread has given its queue away for this request.
-    var hasBlocked = false
+    @exclusivity(unchecked) var hasBlocked = false
 
     /// In which quality a thread serves a request.
     enum Role {
@@ -31,7 +31,7 @@ public final class Request {
     public var pid: UInt32 { header.pid }
     public var id: RequestID { RequestID(rawValue: header.unique) }
     /// A group beyond ``gid`` that the caller is in, and by which it may make something in the folder in question.
-    public internal(set) var supplementaryGroup: UInt32?
+    @exclusivity(unchecked) public internal(set) var supplementaryGroup: UInt32?
 
     /// To be called before a call that may block for long: an fsync, a lock, a read of what is not in memory. The
     /// device then gives the queue that this thread serves to another thread.

@@ -34,9 +34,9 @@ public final class DriverLane: RequestLane {
     private let driver: VirtioFSDriver
     private let queue: RequestQueue
     /// The slot that the next request is received into, or nothing while all are taken.
-    private var slot: Int?
+    @exclusivity(unchecked) private var slot: Int?
     /// Where requests are received while no slot is free. Made when it is first needed.
-    private var overflow: UnsafeMutableRawBufferPointer?
+    @exclusivity(unchecked) private var overflow: UnsafeMutableRawBufferPointer?
 
     /// - Parameter index: lanes with different numbers use different request queues, as far as there are any.
     public init(_ driver: VirtioFSDriver, index: Int) {

@@ -39,7 +39,7 @@ final class RequestQueue: @unchecked Sendable {
     private let state: UnsafeMutablePointer<State>
     private unowned let driver: VirtioFSDriver
     /// The device's, of this session; guarded by `lock`, because a thread may kick while the session is mended.
-    private var doorbell: Doorbell?
+    @exclusivity(unchecked) private var doorbell: Doorbell?
 
     init(
         number: Int, ring: consuming DriverQueue, slotCount: Int, layout: SlotLayout, region: GuestRegion,

@@ -25,12 +25,12 @@ public final class VirtioFSDriver: @unchecked Sendable {
     /// What was negotiated first; the arena is laid out for it.
     private let features: FeatureBits
     /// The hiprio queue, then the request queues.
-    private(set) var queues: [RequestQueue] = []
+    @exclusivity(unchecked) private(set) var queues: [RequestQueue] = []
     /// Where replies go that no ``PendingCall`` waits for. Set before the first such request.
-    private var handler: (@Sendable (Reply) -> Void)?
+    @exclusivity(unchecked) private var handler: (@Sendable (Reply) -> Void)?
     /// See ``onInterruptOfParked(_:)``.
-    private(set) var endsParked: @Sendable (RequestHead) -> Bool = { _ in true }
-    private var keeper: SessionKeeper?
+    @exclusivity(unchecked) private(set) var endsParked: @Sendable (RequestHead) -> Bool = { _ in true }
+    @exclusivity(unchecked) private var keeper: SessionKeeper?
     /// Whether the session is being ended: one that breaks then is not worth mending.
     private let isClosing = Atomic<Bool>(false)
 
