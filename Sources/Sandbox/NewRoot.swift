@@ -35,7 +35,7 @@ struct NewRoot {
     }
 
     /// Makes the share the root of this process (chroot(2)): a copy of its mount, as ``pivot()`` has it, where this process
-    /// may make one. Elsewhere the share has no such restrictions, and ".." leads from /proc/self/fd to the rest of /proc.
+    /// may make one. Elsewhere the share has no such restrictions, and ".." leads from /proc/self/fd to all files.
     func change() throws(SandboxError) -> ConfinedShare {
         try step("enter the share") { () throws(Errno) in try share.makeWorkingFolder() }
         let mayCopy = CapabilitySet.permitted.contains(.sysAdmin)

@@ -56,10 +56,15 @@ extension Sandbox {
             }
             try UserNamespace.becomeRoot(mapped: users, groups)
         }
+        let mayCopyMounts = CapabilitySet.permitted.contains(.sysAdmin)
         let confined = try root(share)
         try closeOthers(confined)
         try step("give up capabilities") { () throws(Errno) in try capabilities.keepOnly() }
         try step("refuse new privileges") { () throws(Errno) in try ProcessControl.refuseNewPrivileges() }
+        // There, ".." leads out of /proc/self/fd to all files.
+        if mode == .chroot, !mayCopyMounts, FileRestriction.isAvailable {
+            try step("keep to the share") { () throws(Errno) in try FileRestriction.keep(below: confined.root) }
+        }
         try SystemCallFilter(action: filter, opensHandles: capabilities.contains(.dacReadSearch)).load()
         return confined
     }

@@ -23,7 +23,7 @@ extension GuestTests {
             var work = GuestWork(
                 cache: isWriteback ? "always" : mode, writeback: isWriteback, packed: packed, files: 5000)
             work.suite = String(cString: try #require(getenv("VIRTIOFS_POSIXSUITE")))
-            work.limit = 600
+            work.limit = 1500
             try work.check()
         }
 
