@@ -9,10 +9,20 @@ public import VirtioFSDriver
 public final class DriverPath: RequestPath {
     private let driver: VirtioFSDriver
 
-    /// A signal that ends a program ends what it waits for. Any other ends waits for locks only, as on a local file system.
     public init(_ driver: VirtioFSDriver) {
         self.driver = driver
-        driver.onInterruptOfParked { $0.opcode == Opcode.setlkw.rawValue || ThreadStatus.isBeingKilled($0.pid) }
+        driver.onInterruptOfParked(Self.endsByInterrupt)
+    }
+
+    /// A signal that ends a program ends what it waits for. Any other ends waits for locks only, as on a local file system.
+    ///
+    /// But no signal ends a FLUSH: it gives up the caller's locks, and the kernel sends no second one for that descriptor.
+    private static func endsByInterrupt(_ parked: RequestHead) -> Bool {
+        switch Opcode(rawValue: parked.opcode) {
+        case .setlkw: true
+        case .flush: false
+        default: ThreadStatus.isBeingKilled(parked.pid)
+        }
     }
 
     public func open(_ request: [UInt8]) throws(Errno) -> [UInt8] { try driver.call(request, internally: true) }

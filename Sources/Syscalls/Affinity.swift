@@ -41,5 +41,5 @@ public enum Affinity {
 
     /// The processor that a thread of any process ran on last; nothing if it is gone, or there is no /proc. It takes some
     /// 10 µs.
-    public static func processor(of thread: UInt32) -> Int? { ThreadStatus.field(.processor, of: thread) }
+    public static func processor(of thread: UInt32) -> Int? { ThreadStatus.processor(of: thread) }
 }

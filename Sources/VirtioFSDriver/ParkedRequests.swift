@@ -12,6 +12,7 @@ struct ParkedRequests: ~Copyable {
 
     var count: Int { requests.count - first }
     var isEmpty: Bool { first == requests.count }
+    var heads: [RequestHead] { requests[first...].compactMap { RequestHead($0.bytes) } }
 
     mutating func append(_ request: Parked) { requests.append(request) }
 

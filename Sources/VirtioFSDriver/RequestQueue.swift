@@ -159,7 +159,7 @@ final class RequestQueue: @unchecked Sendable {
     }
 
     /// Requests that wait for a slot.
-    var parkedCount: Int { lock.withLock { state.pointee.parked.count } }
+    var parked: [RequestHead] { lock.withLock { state.pointee.parked.heads } }
 
     /// Takes back a request that has not gone out yet and answers it EINTR, if `mayEnd` says so; whether there was one of
     /// that id.

@@ -4,6 +4,7 @@ import HostDirectory
 @testable import KernelMount
 import ProcessSupport
 import Synchronization
+import Syscalls
 import SystemPackage
 import Testing
 @testable import Virtio
@@ -23,19 +24,19 @@ private final class StallingMount {
     var mountPoint: String { folder.path.string + "/mnt" }
 
     /// - Parameter stalled: the operation that stops at the gate.
-    init(stalled: Opcode, queueSize: UInt16, kick: ServiceOptions.KickPolicy) throws {
+    init(stalled: Opcode, queues: Int = 2, queueSize: UInt16, kick: ServiceOptions.KickPolicy) throws {
         try folder.addFolder("mnt")
         try folder.addFolder("share")
         for index in 0..<40 { try folder.add("share/f\(index)", Array("content \(index)".utf8)) }
         files = try HostDirectory(path: folder.path.appending("share"), options: HostDirectoryOptions())
-        var settings = DeviceSettings(tag: "stall", requestQueueCount: 2)!
+        var settings = DeviceSettings(tag: "stall", requestQueueCount: UInt32(queues))!
         settings.service.kick = kick
         let gate = gate
         let hooked = HookedFileSystem(files) { opcode, _ throws(Errno) in if opcode == stalled { gate.pass() } }
         device = VirtioFSDevice(files: hooked, settings: settings)
         transport = InProcessTransport(device: device)
         var options = DriverOptions()
-        options.requestQueueCount = 2
+        options.requestQueueCount = queues
         options.queueSize = queueSize
         driver = try VirtioFSDriver(transport: transport, options: options)
         mount = try KernelMount(
@@ -49,7 +50,10 @@ private final class StallingMount {
         try Child("/bin/dd", ["if=\(mountPoint)/f\(index)", "iflag=direct", "bs=4k", "status=none"])
     }
 
-    func parkedCount() -> Int { driver.queues.dropFirst().map { $0.parkedCount }.reduce(0, +) }
+    /// Requests that the driver holds until a slot is free: all, or those of one kind.
+    func parkedCount(_ opcode: Opcode? = nil) -> Int {
+        driver.queues.dropFirst().flatMap(\.parked).count { opcode == nil || $0.opcode == opcode?.rawValue }
+    }
 
     deinit {
         gate.letThrough()
@@ -121,6 +125,65 @@ struct StalledDeviceTests {
         #expect(reader.outcome().status == 1)
         #expect(try stalling.reader(2).outcome().output == "content 2")
         #expect(try String(contentsOfFile: "\(stalling.mountPoint)/f3", encoding: .utf8) == "content 3")
+    }
+
+    @Test("Whether a program is killed can be asked while it executes another and waits for a FLUSH")
+    func executing() throws {
+        let stalling = try StallingMount(stalled: .flush, queueSize: 8, kick: .worker)
+        let program = """
+            import os
+            os.open('\(stalling.mountPoint)/f1', os.O_RDONLY | os.O_CLOEXEC)
+            os.execv('/bin/true', ['true'])
+            """
+        let child = try Child(find("python3"), ["-c", program])
+        #expect(stalling.gate.waitForArrivals(1))
+        let answers = Mutex<[Bool]>([])
+        let asker = try OSThread(name: "asker") { [pid = UInt32(child.pid)] in
+            answers.withLock { $0.append(ThreadStatus.isBeingKilled(pid)) }
+            kill(pid_t(pid), SIGKILL)
+            answers.withLock { $0.append(ThreadStatus.isBeingKilled(pid)) }
+        }
+        #expect(eventually { answers.withLock { $0 } == [false, true] })
+        stalling.gate.letThrough()
+        asker.join()
+        #expect(child.outcome().status == 128 + SIGKILL)
+    }
+
+    @Test("A program that is killed while its FLUSH waits for a free slot still gives up its locks")
+    func killedWhileClosing() throws {
+        let stalling = try StallingMount(stalled: .readlink, queues: 1, queueSize: 4, kick: .worker)
+        for index in 0..<20 { symlink("f\(index)", "\(stalling.folder.path)/share/link\(index)") }
+        // Its parent has the file open too, so that no RELEASE gives up what the FLUSH has to.
+        let program = """
+            import fcntl, os, signal
+            file = os.open('\(stalling.mountPoint)/f30', os.O_RDWR)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+            child = os.fork()
+            if child == 0:
+                fcntl.lockf(file, fcntl.LOCK_EX)
+                print(os.getpid(), flush=True)
+                signal.sigwait([signal.SIGUSR1])
+                os.close(file)
+                signal.pause()
+            print(os.WTERMSIG(os.waitpid(child, 0)[1]))
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            """
+        let parent = try Child(find("python3"), ["-c", program])
+        let child = try #require(pid_t(parent.firstLine()))
+        let readers = try (0..<20).map { try Child("/usr/bin/readlink", ["\(stalling.mountPoint)/link\($0)"]) }
+        #expect(eventually { stalling.parkedCount() >= 3 }, "the queue is full, and requests wait")
+        kill(child, SIGUSR1)
+        #expect(eventually { stalling.parkedCount(.flush) == 1 })
+        kill(child, SIGKILL)
+        // Interrupts are handled in their order.
+        for reader in readers { reader.signal(SIGKILL) }
+        #expect(eventually { readers.contains { !$0.isRunning } })
+        #expect(stalling.parkedCount(.flush) == 1)
+        stalling.gate.letThrough()
+        #expect(parent.firstLine() == "\(SIGKILL)")
+        let outcome = parent.outcome()
+        #expect(outcome.status == 0 && outcome.errors == "", "\(outcome)")
+        for reader in readers { _ = reader.outcome() }
     }
 
     @Test("Device and driver agree on the lookups held when the mount ends")

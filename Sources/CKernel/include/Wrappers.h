@@ -108,7 +108,10 @@ static inline dev_t ck_makedev(unsigned int major, unsigned int minor) { return 
 // A directory entry as getdents64(2) writes it; glibc declares the same layout as struct dirent64.
 typedef struct dirent64 ck_dirent64;
 
-// The path of a thread's proc_pid_stat(5).
-static inline void ck_thread_status_path(char *path, size_t size, uint32_t thread) {
+// The path of a thread's proc_pid_stat(5), or of its proc_pid_status(5).
+static inline void ck_thread_stat_path(char *path, size_t size, uint32_t thread) {
     snprintf(path, size, "/proc/%u/stat", thread);
+}
+static inline void ck_thread_status_path(char *path, size_t size, uint32_t thread) {
+    snprintf(path, size, "/proc/%u/status", thread);
 }
