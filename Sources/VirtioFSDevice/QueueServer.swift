@@ -232,19 +232,25 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     // MARK: one chain
 
-    /// Serves a chain and returns it to the driver.
+    /// Walks a chain, serves it and returns it to the driver.
     ///
     /// - Returns: false when the thread has given its lead away meanwhile.
     private func serve(
         _ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, as role: Request.Role
     ) -> Bool {
-        let request = exchange.request
         do throws(RingError) {
             try view.available.walk(from: chain, into: &exchange.segments)
         } catch {
             breakRing(error)
             return true
         }
+        return serveWalked(chain, view, exchange, as: role)
+    }
+
+    private func serveWalked(
+        _ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, as role: Request.Role
+    ) -> Bool {
+        let request = exchange.request
         request.server = self
         request.role = role
         request.hasBlocked = false
@@ -377,23 +383,26 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         defer { lenders.add(UInt32.max) }
         guard takeLead() else { return false }
         isLent.store(true, ordering: .relaxed)
-        guard let first = popOnLoan() else { return true }
         let exchange = takeExchange()
         defer { returnExchange(exchange) }
-        var next: (PoppedChain, RingView)? = first
+        var next = popOnLoan(exchange)
         while let (chain, view) = next {
-            _ = serve(chain, view, exchange, as: .onLoan)
-            next = takeLead() ? popOnLoan() : nil
+            _ = serveWalked(chain, view, exchange, as: .onLoan)
+            next = takeLead() ? popOnLoan(exchange) : nil
         }
         return true
     }
 
-    /// Takes a chain, as leader, and gives up the lead, with kicks asked for.
-    private func popOnLoan() -> (PoppedChain, RingView)? {
+    /// Takes a chain and walks it, as leader, and gives up the lead, with kicks asked for.
+    ///
+    /// It is walked before anybody else may pop: nothing behind a chain that breaks the ring is served.
+    private func popOnLoan(_ exchange: Exchange) -> (PoppedChain, RingView)? {
         var chain: PoppedChain?
         if mayServe {
             do throws(RingError) {
-                chain = try pop()
+                let popped = try pop()
+                if let popped { try view.available.walk(from: popped, into: &exchange.segments) }
+                chain = popped
             } catch {
                 breakRing(error)
             }
