@@ -171,7 +171,7 @@ let package = Package(
         .testTarget(
             name: "GuestTests",
             dependencies: [
-                "ServeSupport", "ProcessSupport", "VirtioTestSupport", "Syscalls", "virtiofs", systemPackage,
+                "ServeSupport", "ProcessSupport", "VirtioTestSupport", "Syscalls", "CKernel", "virtiofs", systemPackage,
             ],
             exclude: ["Guest"], swiftSettings: strict),
         .target(name: "CProbe", path: "Tests/CProbe"),

@@ -1,4 +1,7 @@
+import CKernel
+import Glibc
 import ServeSupport
+import SystemPackage
 import Testing
 import VirtioTestSupport
 
@@ -40,5 +43,34 @@ let version1 = 32
         ).finish()
         #expect(outcome.status == 0, "\(outcome.console) \(serve.log)")
         #expect(try serve.folder.content("file") == Array("content".utf8))
+    }
+
+    @Test("A mount point in the share is one of the guest's: a device of its own, at which find -xdev turns back")
+    func submount() async {
+        // What this process mounts ends with it.
+        await #expect(processExitsWith: .success) {
+            try #require(CKernel.unshare(CLONE_NEWNS) == 0)
+            try #require(CKernel.mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0)
+            let folder = TemporaryFolder()
+            try folder.addFolder("other")
+            let other = folder.path.appending("other").string
+            try #require(CKernel.mount("none", other, "tmpfs", 0, "size=1m") == 0)
+            defer { umount2(other, Int32(MNT_DETACH)) }
+            try folder.add("other/file", Array("there".utf8))
+            let serve = try ServeProcess(over: folder, "--announce-submounts")
+            let outcome = try Guest(
+                serve,
+                script: """
+                    grep -q there other/file || exit 1
+                    [ $(stat -c %d .) != $(stat -c %d other/file) ] || exit 2
+                    [ $(stat -c %d other) = $(stat -c %d other/file) ] || exit 3
+                    [ -z "$(find . -xdev -name file)" ] || exit 4
+                    [ $(find . -name file) = ./other/file ] || exit 5
+                    if ln other/file link 2> /dev/null; then exit 6; fi
+                    mv other/file moved && [ ! -e other/file ] && grep -q there moved || exit 7
+                    """
+            ).finish()
+            #expect(outcome.status == 0, "\(outcome.console) \(serve.log)")
+        }
     }
 }

@@ -92,6 +92,31 @@ struct AttachCommandTests {
         try succeed("fusermount3", "-u", mountPoint)
     }
 
+    @Test("A mount point in the share is crossed; it has the share's device number, and inode numbers of its own")
+    func submount() throws {
+        let seen = try succeedInNamespace(
+            """
+            mkdir share/other
+            mount -t tmpfs -o size=1m tmpfs share/other
+            echo there > share/other/file
+            touch share/file
+            virtiofs serve share --socket-path socket --announce-submounts > said &
+            until grep -q 'is offered' said; do sleep 0.05; done
+            virtiofs attach --socket-path socket m > /dev/null
+            stat -c %d m m/other m/other/file | uniq | wc -l
+            stat -c %i m m/other m/file m/other/file | sort -u | wc -l
+            find m -xdev -name file | wc -l
+            stat -f -c %b m/other
+            ! ln m/file m/other/link 2> /dev/null
+            ! rmdir m/other 2> /dev/null
+            mv m/file m/other/moved
+            cat m/other/file
+            ls share/other
+            fusermount3 -u m
+            """)
+        #expect(seen.split(separator: "\n") == ["1", "4", "2", "256", "there", "file", "moved"], "\(seen)")
+    }
+
     @Test("What can't be attached is said in one line, and nothing is mounted")
     func mistakes() throws {
         try Data().write(to: URL(fileURLWithPath: folder.path + "/file"))
