@@ -64,7 +64,7 @@ final class SuiteOnMount {
     }
 
     /// Runs the suite, with the share as the other way to the same folder; its lines.
-    func run(_ options: String...) throws -> [String] {
+    func run(_ options: [String] = []) throws -> [String] {
         let program = folder.path.appending("posixsuite").string
         let suite = try Self.start(mounter, program, ["--also", share] + options + [mountPoint])
         let outcome = suite.outcome(seconds: 240)
