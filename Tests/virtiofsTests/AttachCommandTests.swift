@@ -101,7 +101,7 @@ struct AttachCommandTests {
             echo there > share/other/file
             touch share/file
             virtiofs serve share --socket-path socket --announce-submounts > said &
-            until grep -q 'is offered' said; do sleep 0.05; done
+            until grep -qs 'is offered' said; do sleep 0.05; done
             virtiofs attach --socket-path socket m > /dev/null
             stat -c %d m m/other m/other/file | uniq | wc -l
             stat -c %i m m/other m/file m/other/file | sort -u | wc -l
