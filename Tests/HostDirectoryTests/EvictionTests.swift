@@ -9,6 +9,9 @@ import Testing
 /// Many inodes with few descriptors. Needs CAP_DAC_READ_SEARCH and a temporary folder whose file system has handles.
 @Suite struct EvictionTests {
     static let budget = 64
+    /// How far the budget may be overstepped for a while: each inode that comes looks only so far for one to evict, and
+    /// descriptors of the tests that run beside this one lie between.
+    static let slack = 32
 
     private func share(in folder: String = "/tmp") throws -> Share {
         try Share(HostDirectoryOptions(descriptorBudget: Self.budget), in: folder)
@@ -20,7 +23,7 @@ import Testing
             let attributes = try share.fs.getattr(node, nil, share.request()).attr
             #expect(attributes.isEqual(to: share.status(name)), "\(name)")
         }
-        #expect(share.descriptorCount <= Self.budget + 8)
+        #expect(share.descriptorCount <= Self.budget + Self.slack)
     }
 
     @Test("With a budget of 64 descriptors, 5,000 files stay what they are: getattr, read, rename, unlink")
@@ -28,7 +31,7 @@ import Testing
         let share = try share()
         for index in 0..<5000 { Share.write("content \(index)", to: share.path("file \(index)")) }
         var nodes = try (0..<5000).map { (name: "file \($0)", node: try share.node("file \($0)")) }
-        #expect(share.fs.inodeCount == 5001 && share.fs.evictedInodeCount >= 5000 - Self.budget - 1)
+        #expect(share.fs.inodeCount == 5001 && share.fs.evictedInodeCount >= 5000 - Self.budget - Self.slack)
         try check(share, nodes)
         for (index, node) in nodes.map(\.node).enumerated() where index % 7 == 0 {
             let handle = try share.open(node, O_RDONLY)
@@ -102,7 +105,7 @@ import Testing
         let folder = try share.opendir(.root)
         let listed = try share.list(.root, folder, plus: true)
         #expect(listed.count == 1003 && listed.filter { $0.node != 0 }.count == 1001)
-        #expect(share.descriptorCount <= Self.budget + 8)
+        #expect(share.descriptorCount <= Self.budget + Self.slack)
         unlink(share.path("open"))  // at the host, of which nobody tells us
         #expect(try share.fs.getattr(node, nil, share.request()).attr.nlink == 0)
         #expect(try share.read(node, handle) == "still here")
@@ -163,7 +166,7 @@ import Testing
         }
         #expect(wrong.load(ordering: .relaxed) == 0)
         #expect(share.fs.lookupCount == 150 && share.fs.inodeCount == 151 && share.fs.openHandleCount == 0)
-        #expect(share.descriptorCount <= Self.budget + 8)
+        #expect(share.descriptorCount <= Self.budget + Self.slack)
         for node in held { share.fs.forget(node, count: 1) }
         #expect(share.fs.lookupCount == 0 && share.fs.inodeCount == 1 && share.fs.evictedInodeCount == 0)
         #expect(share.descriptorCount == 1)
@@ -193,7 +196,7 @@ import Testing
                 _ = try share.fs.getattr(nodes[index &* 71 % 200], nil, share.request())
             }
         }
-        #expect(wrong.load(ordering: .relaxed) == 0 && share.descriptorCount <= Self.budget + 8)
+        #expect(wrong.load(ordering: .relaxed) == 0 && share.descriptorCount <= Self.budget + Self.slack)
         share.fs.end()
         #expect(share.descriptorCount == 1)
     }
