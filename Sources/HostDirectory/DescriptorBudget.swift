@@ -19,7 +19,11 @@ final class DescriptorBudget: Sendable {
         let limit = min(ResourceLimits.openFiles, Self.largestLimit)
         total = limit - min(512, limit / 4)
         self.inodes = inodes ?? limit / 2
+        ResourceLimits.makeRoom(for: min(limit, Self.roomAtFirst))
     }
+
+    /// Descriptors that need no growth of the kernel's table: 512 KiB of kernel memory.
+    private static let roomAtFirst = 1 << 16
 
     /// More are never needed, and a limit can be as large as any number.
     static let largestLimit = 1 << 20

@@ -1,3 +1,4 @@
+import CKernel
 import Glibc
 
 /// The process's own limits (getrlimit(2)).
@@ -41,5 +42,18 @@ extension ResourceLimits {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
         return Int(clamping: limit.rlim_cur)
+    }
+
+    /// Makes room for that many open files in the kernel's table of this process's descriptors, or for as many as are
+    /// allowed; 8 bytes each.
+    ///
+    /// The table grows by itself, but in a process of several threads whoever opens the file that finds it full then
+    /// waits for an RCU grace period, 10 ms or so, and all that wait for this thread with it. (expand_fdtable, fs/file.c.)
+    public static func makeRoom(for files: Int) {
+        let root = ck_openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0)
+        guard root >= 0 else { return }
+        defer { close(root) }
+        let last = ck_fcntl_int(root, F_DUPFD_CLOEXEC, Int32(clamping: min(files, openFiles) - 1))
+        if last >= 0 { close(last) }
     }
 }

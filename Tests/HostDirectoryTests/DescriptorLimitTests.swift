@@ -1,5 +1,6 @@
 import CKernel
 import FUSEWire
+import Foundation
 import Glibc
 import HostDirectory
 import SystemPackage
@@ -22,6 +23,21 @@ import Testing
             for node in nodes.suffix(50) { share.fs.forget(node, count: 1) }
             let last = try share.node("file 299")
             #expect(try share.read(last, share.open(last, O_RDONLY)) == "content 299")
+        }
+    }
+
+    /// So that no thread waits for the kernel to let the table grow (FDSize, proc_pid_status(5)).
+    @Test("Whoever serves a folder has room for all its descriptors, and opens no file for that")
+    func room() async {
+        await #expect(processExitsWith: .success) {
+            var limit = rlimit(rlim_cur: 4096, rlim_max: 4096)
+            #expect(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            _ = try Share()
+            let open = Share.names(in: "/proc/self/fd").count
+            let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+            let size = try #require(status.firstMatch(of: /FDSize:\s*(\d+)/)?.output.1)
+            #expect(try #require(Int(size)) >= 4096)
+            #expect(open < 64)
         }
     }
 }
