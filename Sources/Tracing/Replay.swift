@@ -45,8 +45,10 @@ public struct Replay {
         guard let opcode = Opcode(rawValue: header.opcode) else {
             return compare(exchange, header.opcode, try send(exchange, exchange.request, nil))
         }
-        let request = map.translate(exchange.request, WireFields.request(opcode, exchange.request))
+        let fields = WireFields.request(opcode, exchange.request)
+        let request = map.translate(exchange.request, fields)
         var reply = try send(exchange, request, opcode)
+        if opcode == .forget || opcode == .batchForget { map.forget(exchange.request, fields) }
         if opcode == .readdir || opcode == .readdirplus {
             reply = WireFields.reorder(reply, as: exchange.reply, plus: opcode == .readdirplus)
         }

@@ -161,4 +161,27 @@ import VirtioTestSupport
         long[15] = 1
         #expect(throws: RecordingError.notARecording) { try RecordingReader(long) }
     }
+
+    /// FORGET goes another way than LOOKUP, so either may take effect first, in the recording and in the replay.
+    @Test("A node that was forgotten may have another number when it is looked up again; one that was not may not")
+    func forgottenNode() {
+        func answer(_ node: UInt64) -> [UInt8] {
+            var entry = fuse_entry_out()
+            (entry.nodeid, entry.attr.ino) = (node, 7)
+            return [UInt8](repeating: 0, count: 16) + withUnsafeBytes(of: entry) { Array($0) }
+        }
+        func isSame(_ map: inout ReplayMap, _ recorded: UInt64, _ found: UInt64) -> Bool {
+            var reply = answer(found)
+            map.reconcile(answer(recorded), &reply, WireFields.reply(.lookup, answer(recorded)))
+            return reply == answer(recorded)
+        }
+        var map = ReplayMap()
+        #expect(isSame(&map, 2, 1002) && isSame(&map, 2, 1002))
+        #expect(!isSame(&map, 2, 1003))
+        let forget = FUSEMessage(.forget, node: NodeID(rawValue: 2)).with(fuse_forget_in(nlookup: 1)).bytes
+        map.forget(forget, WireFields.request(.forget, forget))
+        #expect(isSame(&map, 2, 1003))
+        #expect(!isSame(&map, 2, 1004))
+        #expect(Array(map.translate(forget, WireFields.request(.forget, forget))[16..<18]) == [0xEB, 0x03])
+    }
 }
