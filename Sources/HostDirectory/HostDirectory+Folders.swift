@@ -10,7 +10,7 @@ extension HostDirectory {
     ) throws(Errno) -> fuse_open_out {
         try withNode(node) { descriptor, inode throws(Errno) in
             guard inode.isFolder else { throw .notDirectory }
-            let folder = try descriptors.reopen(descriptor, flags: O_RDONLY | O_DIRECTORY)
+            let folder = try reopenFolder(descriptor)
             var reply = fuse_open_out()
             reply.fh = try register(folder, of: node).rawValue
             switch options.cache {
@@ -18,6 +18,16 @@ extension HostDirectory {
             case .metadata, .always: reply.open_flags = UInt32(FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR)
             }
             return reply
+        }
+    }
+
+    /// A folder leads to itself, unless this process may read but not search it; by its descriptor's name it is found at any
+    /// time, but that takes twice as long.
+    private func reopenFolder(_ descriptor: FileDescriptor) throws(Errno) -> OwnedDescriptor {
+        do throws(Errno) {
+            return OwnedDescriptor(owning: try descriptor.openAt(".", flags: O_RDONLY | O_DIRECTORY))
+        } catch .permissionDenied {
+            return try descriptors.reopen(descriptor, flags: O_RDONLY | O_DIRECTORY)
         }
     }
 
@@ -46,9 +56,14 @@ extension HostDirectory {
             try withHandle(arguments.fh, of: node, .folder) { file throws(Errno) in
                 let folder = Folder(
                     descriptor: file.payload.descriptor, inode: inode, isRoot: node == .root)
+                // Behind the first part, Linux asks for nodes only where it has looked names up meanwhile.
+                let isFirst = plus && offset == 0
+                var selection = NodeSelection(
+                    !plus ? nil : isFirst ? listingHabits.nodes(for: node, listedBy: request.pid) : .forAll)
                 try file.payload.listing?.pointee.withEntries { entries throws(Errno) in
-                    try list(folder, entries, from: Int64(offset), plus: plus, into: &writer)
+                    try list(folder, entries, from: Int64(offset), &selection, into: &writer)
                 }
+                if isFirst, selection.hasLeftOut { listingHabits.leftOut(in: node, listedBy: request.pid) }
             }
         }
     }
@@ -59,20 +74,38 @@ extension HostDirectory {
         let isRoot: Bool
     }
 
+    /// Which entries of one reply have nodes.
+    private struct NodeSelection {
+        /// Nothing for READDIR.
+        let nodes: ListingHabits.Nodes?
+        private(set) var hasLeftOut = false
+
+        init(_ nodes: ListingHabits.Nodes?) { self.nodes = nodes }
+
+        var plus: Bool { nodes != nil }
+
+        mutating func includes(_ type: UInt8) -> Bool {
+            guard nodes != .forAll, type != UInt8(DT_DIR), type != UInt8(DT_UNKNOWN) else { return true }
+            if nodes == .forAllButOne, hasLeftOut { return true }
+            hasLeftOut = true
+            return false
+        }
+    }
+
     /// Appends entries until no more fit. An error behind the first entry is kept for the next call.
     private func list(
-        _ folder: Folder, _ entries: UnsafeMutablePointer<FolderListing.Entries>, from cookie: Int64, plus: Bool,
-        into writer: inout DirectoryEntryWriter
+        _ folder: Folder, _ entries: UnsafeMutablePointer<FolderListing.Entries>, from cookie: Int64,
+        _ selection: inout NodeSelection, into writer: inout DirectoryEntryWriter
     ) throws(Errno) {
         do throws(Errno) {
             try entries.pointee.seek(to: cookie, folder.descriptor)
             while let entry = try entries.pointee.peek(folder.descriptor) {
-                guard writer.fits(nameCount: entry.nameCount, plus: plus) else {
+                guard writer.fits(nameCount: entry.nameCount, plus: selection.plus) else {
                     // Nothing at all would mean the end of the folder.
                     if writer.count == 0 { throw .invalidArgument }
                     return
                 }
-                append(entry, of: folder, plus: plus, into: &writer)
+                append(entry, of: folder, &selection, into: &writer)
                 entries.pointee.take(entry)
             }
         } catch {
@@ -81,7 +114,8 @@ extension HostDirectory {
     }
 
     private func append(
-        _ entry: FolderListing.Entry, of folder: Folder, plus: Bool, into writer: inout DirectoryEntryWriter
+        _ entry: FolderListing.Entry, of folder: Folder, _ selection: inout NodeSelection,
+        into writer: inout DirectoryEntryWriter
     ) {
         // What is above the root is nobody's business: it is its own parent, as the host's "/" is.
         let own = folder.inode.key
@@ -89,7 +123,8 @@ extension HostDirectory {
         let name = UnsafeRawBufferPointer(start: entry.name, count: entry.nameCount)
         writer.append(
             inode: inode, cookie: UInt64(bitPattern: entry.cookie), type: entry.type, name: name,
-            entry: plus ? lookedUp(entry, in: folder) : nil)
+            entry: !selection.plus
+                ? nil : selection.includes(entry.type) ? lookedUp(entry, in: folder) : fuse_entry_out())
     }
 
     /// An entry of READDIRPLUS with its node. Without one, which leaves it to the client to look the name up, for "."

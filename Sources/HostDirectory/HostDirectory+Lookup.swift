@@ -11,7 +11,9 @@ extension HostDirectory {
         guard name.isEntryName else { throw .invalidArgument }
         return try withNode(parent) { folder, inode throws(Errno) in
             do throws(Errno) {
-                return try entry(in: folder, of: inode, name.pointer, perhapsKnown: true)
+                let found = try entry(in: folder, of: inode, name.pointer, perhapsKnown: lookupHabits.expectsKnown())
+                if found.attr.mode & UInt32(S_IFMT) != UInt32(S_IFDIR) { listingHabits.lookedUp(in: parent) }
+                return found
             } catch {
                 guard error == .noSuchFileOrDirectory, !negativeValidity.isZero else { throw error }
                 return negativeEntry
@@ -24,7 +26,7 @@ extension HostDirectory {
     /// What a name in a folder means: finds or makes the node, and counts a lookup of it.
     ///
     /// To hold a file takes two system calls and a descriptor, to look at it takes one: so a file that may be known is
-    /// looked at first.
+    /// looked at first, if such files were known lately.
     ///
     /// - Parameter parent: the folder, where another file system may begin with the name.
     func entry(
@@ -35,7 +37,9 @@ extension HostDirectory {
             let time = inodes.now
             try folder.statusAt(
                 name, flags: AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask: InodeKey.mask, into: &status)
-            if let node = inodes.retain(InodeKey(status), knownSince: time) { return entry(node, status, in: parent) }
+            let known = inodes.retain(InodeKey(status), knownSince: time)
+            lookupHabits.note(isKnown: known != nil)
+            if let known { return entry(known, status, in: parent) }
         }
         let held = OwnedDescriptor(owning: try folder.openAt(name, flags: O_PATH | O_NOFOLLOW))
         return try entry(holding: held, in: parent)

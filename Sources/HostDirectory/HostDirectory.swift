@@ -19,6 +19,8 @@ public final class HostDirectory: FileSystem {
     let inodes: InodeTable
     let handles: HandleTable
     let locks = LockTable()
+    let listingHabits = ListingHabits()
+    let lookupHabits = LookupHabits()
     let descriptors: DescriptorFolder
     let attributeValidity: Validity
     let entryValidity: Validity
