@@ -2,42 +2,72 @@ import CKernel
 import FUSEWire
 import Syscalls
 
-/// Keeps a reader on the processor of the thread whose requests it serves.
+/// Keeps a reader on the processor of the thread whose requests it serves, and lets it defer to that thread (``Deference``).
 ///
 /// While a request is served, who made it sleeps, so the two never need two processors: but left to itself, the scheduler
 /// gives each its own, and each hand-over wakes a sleeping processor, which takes longer than most requests. That holds
 /// for small requests of one caller. Those of several, and large ones, which the kernel may read ahead while the caller
 /// computes, are better served wherever there is room.
 struct CallerFollower {
-    /// How often a caller's processor is looked up, at most.
-    private static let interval: UInt64 = 1_000_000
+    /// How often a caller's processor is looked up: at most, and where it stays where it was.
+    private static let intervals: (shortest: UInt64, longest: UInt64) = (100_000, 3_200_000)
+    /// Requests, one behind the other, that did not wait for the reader before it looks where their caller is. Those of a
+    /// caller on the reader's own processor wait: it doesn't run while the caller does.
+    private static let awaited = 2
     /// Data in a request from which on it is large, and how many of those one after the other end the following.
     private static let largeRequest = 16 << 10
     private static let patience = 4
+    /// Requests follow each other quickly when there is less time between two, and how many have to before a reader defers.
+    private static let quick: UInt64 = 500_000
+    private static let quickRequests = 8
+    /// Time between two requests that ends the deferring.
+    private static let stall: UInt64 = 2_000_000
+    /// How long a reader doesn't defer after it was held up: first, and at most.
+    private static let pauses: (first: UInt64, longest: UInt64) = (10_000_000, 1_000_000_000)
 
+    private var callers = CallerMix()
     private let lookup: CallerLookup
+    private let deference: Deference
+    private let thread = ck_gettid()
+
     private var processor: Int?
     private var nextLook: UInt64 = 0
+    private var interval = intervals.shortest
+    private var waits = 0
     private var largeRequests = 0
 
-    init(_ lookup: CallerLookup) { self.lookup = lookup }
+    private var isDeferring = false
+    private var deferringSince: UInt64 = 0
+    private var lastRequest: UInt64 = 0
+    private var inARow = 0
+    private var notBefore: UInt64 = 0
+    private var pause = pauses.first
+
+    init(_ lookup: CallerLookup, _ deference: Deference) {
+        self.lookup = lookup
+        self.deference = deference
+    }
 
     /// A request is about to be served.
     ///
     /// - Parameters:
     ///   - head: its first bytes.
     ///   - isAlone: whether no other reader serves requests.
-    mutating func note(_ head: UnsafeRawBufferPointer, _ length: Int, isAlone: Bool) {
-        guard isAlone else { return roam() }
+    ///   - turn: what the reader has seen.
+    mutating func note(_ head: UnsafeRawBufferPointer, _ length: Int, isAlone: Bool, _ turn: ReaderTurn) {
         let header = head.loadUnaligned(as: fuse_in_header.self)
         // FORGET and the like are nobody's, and a RELEASE is nothing that anybody waits for.
         guard header.pid != 0, header.opcode != Opcode.release.rawValue else { return }
+        callers.note(header.pid)
+        guard isAlone, !callers.areSeveral else { return roam() }
         guard !isLarge(header, head, length) else {
             largeRequests += 1
             return largeRequests >= Self.patience ? roam() : ()
         }
         largeRequests = 0
-        follow(header.pid)
+        waits = turn.hadWaited ? 0 : waits + 1
+        if processor == nil || waits >= Self.awaited { follow(header.pid, at: turn.received) }
+        if processor != nil { considerDeferring(at: turn.received) }
     }
 
     private func isLarge(_ header: fuse_in_header, _ head: UnsafeRawBufferPointer, _ length: Int) -> Bool {
@@ -47,19 +77,71 @@ struct CallerFollower {
             > UInt32(Self.largeRequest)
     }
 
-    private mutating func follow(_ thread: UInt32) {
-        let now = monotonicNanoseconds()
+    private mutating func follow(_ caller: UInt32, at now: UInt64) {
         if now >= nextLook {
-            nextLook = now &+ Self.interval
-            lookup.ask(thread)
+            interval = min(interval * 2, Self.intervals.longest)
+            nextLook = now &+ interval
+            lookup.ask(caller)
         }
-        guard let found = lookup.processor(of: thread), found != processor else { return }
+        guard let found = lookup.processor(of: caller), found != processor else { return }
         processor = Affinity.stay(on: found) ? found : nil
+        interval = Self.intervals.shortest
+        waits = 0
+    }
+
+    private mutating func considerDeferring(at now: UInt64) {
+        let between = now &- lastRequest
+        lastRequest = now
+        guard isDeferring else {
+            inARow = between < Self.quick ? inARow + 1 : 0
+            if inARow >= Self.quickRequests, now >= notBefore { beginDeferring(at: now) }
+            return
+        }
+        if between > Self.stall || !deference.holds(thread) { endDeferring(at: now) }
+    }
+
+    private mutating func beginDeferring(at now: UInt64) {
+        inARow = 0
+        isDeferring = deference.isMachineIdle && deference.begin(thread)
+        if isDeferring { deferringSince = now } else { notBefore = now &+ Self.pauses.first }
+    }
+
+    /// The longer the pause, the sooner the reader was held up by somebody else.
+    private mutating func endDeferring(at now: UInt64) {
+        isDeferring = false
+        inARow = 0
+        deference.end(thread)
+        if now &- deferringSince > 10 * Self.pauses.first { pause = Self.pauses.first }
+        guard !deference.isMachineIdle else { return }
+        notBefore = now &+ pause
+        pause = min(pause * 2, Self.pauses.longest)
     }
 
     private mutating func roam() {
         guard processor != nil else { return }
         processor = nil
+        isDeferring = false
+        deference.end(thread)
         Affinity.roam()
+    }
+
+    /// The reader is to park.
+    mutating func rest() { roam() }
+}
+
+/// Whether requests come from one caller or from several at a time.
+struct CallerMix {
+    /// A change of the caller counts as many requests.
+    private static let weight = 4
+    private static let several = 32
+
+    private var last: UInt32 = 0
+    private var score = 0
+    private(set) var areSeveral = false
+
+    mutating func note(_ caller: UInt32) {
+        score = caller == last ? max(score - 1, 0) : min(score + Self.weight, Self.several)
+        last = caller
+        if score == Self.several { areSeveral = true } else if score == 0 { areSeveral = false }
     }
 }

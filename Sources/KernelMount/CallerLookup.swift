@@ -32,6 +32,8 @@ final class CallerLookup: @unchecked Sendable {
     }
 
     private func work() {
+        // Not to put aside who defers, for a look at where its caller is.
+        SchedulingPolicy.idle.set()
         while !isDismissed.load(ordering: .acquiring) {
             let caller = asked.value
             guard caller != 0 else {

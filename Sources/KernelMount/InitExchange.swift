@@ -38,4 +38,15 @@ enum InitExchange {
         answer.flags2 &= ~local.flags2
         return withUnsafeBytes(of: answer) { Array($0) }
     }
+
+    /// Whether the device wants the kernel to read ahead less than it would.
+    static func limitsReadAhead(_ answer: [UInt8], of request: [UInt8]) -> Bool {
+        let header = MemoryLayout<fuse_in_header>.size
+        guard request.count >= header + MemoryLayout<fuse_init_in>.size,
+            answer.count >= MemoryLayout<fuse_init_out>.size
+        else { return true }
+        let offered = request.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: header, as: fuse_init_in.self) }
+        let wanted = answer.withUnsafeBytes { $0.loadUnaligned(as: fuse_init_out.self) }
+        return wanted.max_readahead < offered.max_readahead
+    }
 }

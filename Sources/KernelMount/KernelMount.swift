@@ -32,8 +32,10 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
     private let admission: Admission?
     private var readers: [OSThread] = []
     private let crew: ReaderCrew
+    private let mountPoint: String
     private let stopping = Atomic<Bool>(false)
     private let runningReaders: ParkingWord
+    private let readsAheadFreely = Atomic<Bool>(false)
     private let up = OneTimeEvent()
     /// Rings when the first reader has ended.
     private let ended: EventDescriptor
@@ -50,6 +52,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
     ) throws(MountError) {
         precondition(readerCount >= 2, "one reader has to be left while the others lend themselves")
         self.path = path
+        self.mountPoint = mountPoint
         self.logger = logger
         largestRequest = 1 << 20
         admission = Admission(options: options, owner: ProcessIdentity.uid)
@@ -80,8 +83,13 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         }
     }
 
-    /// Whether the kernel has opened the session, within that time.
-    public func waitUntilUp(seconds: Int) -> Bool { up.wait(seconds: seconds) }
+    /// Whether the kernel has opened the session, within that time. The kernel may then read ahead as much as one request
+    /// holds, if this process may set that and the device has not asked for less than the kernel's default.
+    public func waitUntilUp(seconds: Int) -> Bool {
+        guard up.wait(seconds: seconds) else { return false }
+        if readsAheadFreely.load(ordering: .acquiring) { ReadAhead.widen(at: mountPoint) }
+        return true
+    }
 
     /// Readable when the file system was unmounted from outside.
     public var endDescriptor: FileDescriptor { ended.descriptor }
@@ -115,17 +123,18 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
             ended.ring()
         }
         var turn = ReaderTurn()
-        var follower = CallerFollower(crew.lookup)
+        var follower = CallerFollower(crew.lookup, crew.deference)
         while !stopping.load(ordering: .acquiring) {
             if crew.isSpare(turn) {
                 lane.pause()
+                follower.rest()
                 crew.park(&turn)
             }
             let rest = lane.prepare()
             switch crew.receive(from: connection, head: head, rest: rest, &turn) {
             case .request(let length):
                 let lending = crew.beginServing()
-                follower.note(UnsafeRawBufferPointer(head), length, isAlone: crew.isAlone)
+                follower.note(UnsafeRawBufferPointer(head), length, isAlone: crew.isAlone, turn)
                 serve(lane, head: UnsafeRawBufferPointer(head), rest: rest, length, lending: lending)
                 crew.endServing()
             case .nothing: continue
@@ -166,6 +175,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         do throws(Errno) {
             let answer = InitExchange.answer(try path.open(request), largestPayload: largestRequest)
             path.opened(with: request)
+            readsAheadFreely.store(!InitExchange.limitsReadAhead(answer, of: request), ordering: .releasing)
             answer.withUnsafeBytes { _ = connection.answer(id, error: nil, payload: $0) }
         } catch {
             logger.error("the device refused the session", metadata: ["error": "\(error)"])

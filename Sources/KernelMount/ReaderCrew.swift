@@ -11,10 +11,12 @@ import SystemPackage
 final class ReaderCrew: @unchecked Sendable {
     /// A request that took less time to come, in nanoseconds, had waited for a reader.
     private static let atOnce: UInt64 = 3_000
-    /// Requests, one behind the other, that had waited before a reader looks whether they pile up, and how often they have
-    /// to before it calls for help. On one processor, a program's next request comes before the reader has returned from
-    /// answering the last; and beside what it waits for there may be a RELEASE or FORGET that it doesn't wait for.
-    private static let streak = 8
+    /// How often a reader that is without a pause looks, in nanoseconds, whether another request waits, and looks, one
+    /// behind the other, that have to find one before it calls for help. On one processor, a program's next request comes
+    /// before the reader has returned from answering the last; beside what it waits for there may be a RELEASE or FORGET
+    /// that it doesn't wait for; and where several programs take turns with one reader, a second one only makes all
+    /// change places more often.
+    private static let lookInterval: UInt64 = 250_000
     private static let piles = 4
     /// A helper that none of so many requests had waited for has nothing to do.
     private static let idleWaits = 8
@@ -36,12 +38,21 @@ final class ReaderCrew: @unchecked Sendable {
     private let guardSleeps = ParkingWord(0)
     private var guardThread: OSThread?
     let lookup: CallerLookup
+    let deference: Deference
 
     /// - Parameter count: of readers. One of them does not help, for when the others are held up.
     init(count: Int) throws(Errno) {
         self.count = count
         lookup = try CallerLookup()
+        deference = Deference(isAllowed: try Self.canDefer())
         guardThread = try OSThread(name: "reader-guard") { [self] in standGuard() }
+    }
+
+    /// Whether a thread of this process may defer: tried out on one that has nothing else to do.
+    private static func canDefer() throws(Errno) -> Bool {
+        let answer = ParkingWord(0)
+        try OSThread(name: "deference") { answer.store(Deference.canReturn() ? 1 : 0) }.join()
+        return answer.value == 1
     }
 
     // MARK: a reader
@@ -67,17 +78,19 @@ final class ReaderCrew: @unchecked Sendable {
         let start = monotonicNanoseconds()
         let received = connection.receive(head: head, rest: rest)
         waiting.wrappingSubtract(1, ordering: .acquiringAndReleasing)
-        turn.note(hadWaited: monotonicNanoseconds() &- start < Self.atOnce)
+        turn.received = monotonicNanoseconds()
+        turn.note(hadWaited: turn.received &- start < Self.atOnce)
         turn.isIdle = turn.waits >= Self.idleWaits
-        if turn.hadWaited >= Self.streak { callForHelp(connection, &turn) }
+        if turn.hadWaited, turn.received &- turn.lastLook > Self.lookInterval { look(connection, &turn) }
         return received
     }
 
-    private func callForHelp(_ connection: KernelConnection, _ turn: inout ReaderTurn) {
+    /// Looks whether requests pile up, and calls for help if they do.
+    private func look(_ connection: KernelConnection, _ turn: inout ReaderTurn) {
+        turn.lastLook = turn.received
         turn.piles = connection.hasRequest ? turn.piles + 1 : 0
         guard turn.piles >= Self.piles else { return }
         turn.piles = 0
-        turn.hadWaited = 0
         if parked.load(ordering: .relaxed) > 1 { call() }
     }
 
@@ -144,6 +157,7 @@ final class ReaderCrew: @unchecked Sendable {
                 quiet = 0
             }
             let isStill = taken.load(ordering: .relaxed) == before
+            if isStill { deference.rescue() }
             quiet = isStill ? quiet + 1 : 0
             let isHeldUp = serving.load(ordering: .relaxed) > 0 && waiting.load(ordering: .relaxed) == 0
             if isStill, isHeldUp, parked.load(ordering: .relaxed) > 0 { call() }
@@ -161,16 +175,23 @@ final class ReaderCrew: @unchecked Sendable {
 
 /// What a reader has seen lately. At first it is idle: one that somebody waits beside parks at once.
 struct ReaderTurn {
-    /// Requests, one behind the other, that had waited for a reader.
-    var hadWaited = 0
-    /// How often, of those, another one was waiting behind.
-    var piles = 0
+    /// Whether the last request had waited for a reader.
+    private(set) var hadWaited = false
     /// Requests, one behind the other, that the reader has waited for.
     var waits = 0
     var isIdle = true
+    /// When the last request came, in nanoseconds of the monotonic clock.
+    var received: UInt64 = 0
+    /// When it last looked whether requests pile up, or had to wait for one.
+    var lastLook: UInt64 = 0
+    /// Looks, one behind the other, that found a request.
+    var piles = 0
 
     fileprivate mutating func note(hadWaited isLate: Bool) {
-        hadWaited = isLate ? hadWaited + 1 : 0
+        hadWaited = isLate
         waits = isLate ? 0 : waits + 1
+        guard !isLate else { return }
+        lastLook = received
+        piles = 0
     }
 }

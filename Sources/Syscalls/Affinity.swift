@@ -21,10 +21,12 @@ public enum Affinity {
         return sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0
     }
 
-    /// Lets the calling thread run wherever this process may.
-    public static func roam() {
+    /// Lets a thread run wherever this process may.
+    ///
+    /// - Parameter thread: its number; the calling one where there is none.
+    public static func roam(_ thread: Int32 = 0) {
         var set = allowed
-        _ = sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
+        _ = sched_setaffinity(thread, MemoryLayout<cpu_set_t>.size, &set)
     }
 
     private static func isAllowed(_ processor: Int) -> Bool {

@@ -69,4 +69,40 @@ struct MountOptionTests {
         #expect(try share.content("file") == Array("one".utf8))
         for file in others { close(file) }
     }
+
+    @Test("The kernel reads ahead a whole request, unless the device wants less than the kernel's default")
+    func readAhead() throws {
+        var limits = FUSELimits()
+        for (limit, expected) in [(UInt32.max, "1024"), (65_536, "64")] {
+            limits.maxReadahead = limit
+            let mount = try MountUnderTest(share.path, limits: limits)
+            var status = stat()
+            try #require(stat(mount.mountPoint, &status) == 0)
+            let setting = "/sys/class/bdi/\(gnu_dev_major(status.st_dev)):\(gnu_dev_minor(status.st_dev))/read_ahead_kb"
+            #expect(HostFile.content(setting) == expected + "\n")
+        }
+    }
+
+    @Test("Who lists names only is spared the nodes of files; who then looks files up gets them with the listing again")
+    func listing() throws {
+        for folder in ["a", "b", "c", "d", "e"] {
+            try #require(mkdir("\(share.path)/\(folder)", 0o755) == 0)
+            for file in 0..<20 { close(creat("\(share.path)/\(folder)/\(file)", 0o600)) }
+        }
+        let mount = try MountUnderTest(share.path, serving: HostDirectoryOptions(cache: .always))
+        func list(_ folder: String, stating: Bool) throws -> Int {
+            let before = mount.counts[.lookup]
+            let names = HostFile.names(mount.path(folder))
+            #expect(names.count == 20)
+            var status = stat()
+            for name in names where stating { #expect(stat(mount.path("\(folder)/\(name)"), &status) == 0) }
+            return mount.counts[.lookup] - before
+        }
+        // One LOOKUP is the folder's own, the other that of the file that is left out.
+        #expect(try list("a", stating: false) == 1)
+        #expect(try list("b", stating: false) == 1)
+        #expect(try list("c", stating: true) == 21)
+        #expect(try list("d", stating: true) == 2)
+        #expect(try list("e", stating: true) == 2)
+    }
 }

@@ -3,6 +3,8 @@ import Syscalls
 import Synchronization
 import Testing
 
+@testable import KernelMount
+
 struct ReaderTests {
     @Test("A thread's processor is found, and a thread stays on the one it is told to")
     func affinity() throws {
@@ -63,6 +65,69 @@ struct ReaderTests {
     func noSpin() {
         var spin = AdaptiveSpin(longest: 0)
         #expect(!spin.spin { true })
+    }
+}
+
+extension ReaderTests {
+    private func policy(of thread: pid_t) -> Int32 { sched_getscheduler(thread) }
+
+    @Test("A reader that defers has the idle policy until it ends that, or is rescued by another thread")
+    func deference() throws {
+        let deference = Deference(isAllowed: true)
+        let seen = Mutex<[Int32]>([])
+        let ready = OneTimeEvent()
+        let rescued = OneTimeEvent()
+        let thread = Atomic<pid_t>(0)
+        let reader = try OSThread(name: "reader") { [self] in
+            let own = ck_gettid()
+            func note() { seen.withLock { $0.append(policy(of: own)) } }
+            #expect(deference.begin(own) && deference.holds(own))
+            note()
+            deference.end(own)
+            note()
+            #expect(deference.begin(own))
+            note()
+            thread.store(own, ordering: .releasing)
+            ready.signal()
+            let isRescued = rescued.wait(seconds: 60)
+            #expect(isRescued)
+            note()
+            #expect(!deference.holds(own))
+            deference.end(own)
+            note()
+        }
+        let isReady = ready.wait(seconds: 60)
+        #expect(isReady)
+        #expect(!deference.begin(ck_gettid()), "one at a time")
+        deference.rescue()
+        #expect(policy(of: thread.load(ordering: .acquiring)) == SCHED_OTHER)
+        rescued.signal()
+        reader.join()
+        #expect(seen.withLock { $0 } == [SCHED_IDLE, SCHED_OTHER, SCHED_IDLE, SCHED_OTHER, SCHED_OTHER])
+        #expect(policy(of: ck_gettid()) == SCHED_OTHER)
+    }
+
+    @Test("Where a thread could not come back, none defers")
+    func noReturn() {
+        let deference = Deference(isAllowed: false)
+        #expect(!deference.begin(ck_gettid()))
+        #expect(policy(of: ck_gettid()) == SCHED_OTHER)
+    }
+
+    @Test("The calling thread is among those that run on this machine")
+    func load() throws { #expect(try #require(SystemLoad().runnableThreads) >= 1) }
+
+    @Test("Callers that take turns are several; one that goes on alone is one again")
+    func callers() {
+        var mix = CallerMix()
+        for caller in UInt32(1)...4 {
+            for _ in 0..<20 { mix.note(caller) }
+            #expect(!mix.areSeveral)
+        }
+        for turn in UInt32(0)..<20 { mix.note(turn % 4) }
+        #expect(mix.areSeveral)
+        for _ in 0..<40 { mix.note(1) }
+        #expect(!mix.areSeveral)
     }
 }
 
