@@ -97,7 +97,9 @@ struct CallerFollower {
             if inARow >= Self.quickRequests, now >= notBefore { beginDeferring(at: now) }
             return
         }
-        if between > Self.stall || !deference.holds(thread) { endDeferring(at: now) }
+        let isRescued = !deference.holds(thread)
+        if isRescued { processor = nil }
+        if isRescued || between > Self.stall { endDeferring(at: now) }
     }
 
     private mutating func beginDeferring(at now: UInt64) {
