@@ -30,5 +30,5 @@ public final class PolledLane {
     }
 
     /// Delivers what the device has returned.
-    public func takeReplies() { queue.completeUsed() }
+    public func takeReplies() { queue.completeUsed(polling: true) }
 }

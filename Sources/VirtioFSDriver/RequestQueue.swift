@@ -251,7 +251,8 @@ final class RequestQueue: @unchecked Sendable {
 
     // MARK: completing
 
-    /// From here on, somebody calls ``completeUsed()`` without being told to.
+    /// From here on, somebody calls ``completeUsed(polling:)`` without being told to, and nobody else takes replies: not
+    /// for an interrupt either that was under way, or came though none was asked for.
     func stopInterrupts() {
         lock.withLock {
             state.pointee.wantsInterrupts = false
@@ -267,13 +268,15 @@ final class RequestQueue: @unchecked Sendable {
 
     /// Takes what the device has returned and delivers the replies, on the calling thread: the queue's interrupt
     /// handler.
-    func completeUsed() {
+    ///
+    /// - Parameter polling: whether the caller is who has told interrupts to stop.
+    func completeUsed(polling: Bool = false) {
         var finished: Int?
         while true {
             var bell: Doorbell?
             let next = lock.withLock { () -> Completion in
                 if let slot = finished { bell = doorbell(if: recycle(slot)) }
-                return nextUsed()
+                return polling || state.pointee.wantsInterrupts ? nextUsed() : .nothing
             }
             bell?.ring(lending: false)
             switch next {

@@ -82,6 +82,35 @@ struct FullRingTests {
         #expect(replies.all.map(\.0).sorted() == Array(1...12))
     }
 
+    /// The replies of one lane would else be delivered by two threads, and its next requests sent by both.
+    @Test("What is returned to a polled lane is delivered by who polls, whoever interrupts; later by interrupts again")
+    func polledLane() throws {
+        let held = Journal<MockChain>()
+        let test = try DriverUnderTest { held.append($0) }
+        let replies = Journal<UInt64>()
+        test.driver.onReply { replies.append($0.id.rawValue) }
+        func exchange(_ lane: PolledLane, _ unique: UInt64) {
+            _ = lane.prepare()
+            let bytes = FUSEMessage(opcode: 17, node: 1, unique: unique).bytes
+            bytes.withUnsafeBytes { lane.send(head: $0, length: $0.count, lending: false) }
+            #expect(held.wait(for: 1))
+            // The mock interrupts, though it was not asked to.
+            held.removeAll().forEach { $0.answerZeros() }
+        }
+        do {
+            let lane = PolledLane(test.driver, index: 0)
+            for unique in UInt64(1)...3 {
+                exchange(lane, unique)
+                #expect(replies.count == Int(unique) - 1)
+                lane.takeReplies()
+                #expect(replies.count == Int(unique))
+            }
+            exchange(lane, 4)
+            #expect(replies.count == 3)
+        }
+        #expect(replies.all == [1, 2, 3, 4])
+    }
+
     @Test("An INTERRUPT for a call that is parked ends that call with EINTR")
     func interruptParkedCall() throws {
         let held = Journal<MockChain>()
