@@ -158,7 +158,7 @@ let package = Package(
             name: "TracingTests",
             dependencies: [
                 "Tracing", "ServeSupport", "VirtioTestSupport", "VirtioFSDriver", "VirtioFSDevice", "HostDirectory",
-                "Virtio", "FUSEWire", "Syscalls", "CKernel", systemPackage,
+                "Virtio", "Virtqueue", "FUSEWire", "Syscalls", "CKernel", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
             name: "VhostUserTests",

@@ -106,10 +106,14 @@ extension FUSESession {
             let copied = try files.copyFileRange(node, cursor.take(fuse_copy_file_range_in.self), request)
             return exchange.reply(with: fuse_copy_file_range_out(bytes_copied: copied))
         case .syncfs:
+            _ = try cursor.take(fuse_syncfs_in.self)
             try files.syncfs(node, request)
             return 0
         case .tmpfile:
-            let created = try files.tmpfile(node, cursor.take(fuse_create_in.self), request)
+            let arguments = try cursor.take(fuse_create_in.self)
+            // Linux gives the file a name, which it doesn't have (fuse_tmpfile of fs/fuse/dir.c).
+            _ = try cursor.takeName()
+            let created = try files.tmpfile(node, arguments, request)
             return exchange.reply(with: CreateReply(entry: created.entry, open: created.open))
         case .statx: return exchange.reply(with: try statx(exchange, &cursor, node))
         case .ioctl: return try ioctl(exchange, &cursor, node, capacity: capacity)
