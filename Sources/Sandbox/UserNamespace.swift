@@ -56,8 +56,11 @@ struct UserNamespace {
 /// A process that stays in the old user namespace to map ids of the new one with newuidmap(1) and newgidmap(1), which may
 /// use the caller's subordinate ids (subuid(5)).
 private struct Mapper {
+    /// The process's exit status where a program does not do what it is asked for. That can't be an error's number.
+    private static let refused: Int32 = 255
+
     private let process: pid_t
-    /// Closed when the namespace is there.
+    /// Written to when the namespace is there; closed without a word when there will be none.
     private let go: FileDescriptor
 
     init(users: [IDRange], groups: [IDRange]) throws(SandboxError) {
@@ -70,27 +73,41 @@ private struct Mapper {
             return
         }
         go.closeOwned()
-        var byte: UInt8 = 0
-        while read(signal.rawValue, &byte, 1) < 0 && errno == EINTR {}
-        let done = Self.run("newuidmap", users, for: other) && Self.run("newgidmap", groups, for: other)
-        _exit(done ? 0 : 1)
+        guard Self.hears(signal) else { _exit(0) }
+        let status = Self.run("newuidmap", users, for: other)
+        _exit(status == 0 ? Self.run("newgidmap", groups, for: other) : status)
     }
 
-    /// The program says itself what it doesn't like.
-    private static func run(_ program: String, _ ranges: [IDRange], for process: pid_t) -> Bool {
+    private static func hears(_ signal: FileDescriptor) -> Bool {
+        var byte: UInt8 = 0
+        var count = -1
+        repeat { count = read(signal.rawValue, &byte, 1) } while count < 0 && errno == EINTR
+        return count == 1
+    }
+
+    /// Zero, ``refused``, or the number of the error why it can't be run.
+    private static func run(_ program: String, _ ranges: [IDRange], for process: pid_t) -> Int32 {
         do throws(Errno) {
-            return try ChildProcess.run([program, String(process)] + ranges.flatMap(\.words)) == .exit(0)
+            let end = try ChildProcess.run([program, String(process)] + ranges.flatMap(\.words))
+            return end == .exit(0) ? 0 : refused
         } catch {
-            let line = "virtiofs: can't run \(program): \(error) (Debian package uidmap)\n"
-            _ = write(STDERR_FILENO, line, line.utf8.count)
-            return false
+            return error.rawValue
         }
     }
 
     func map() throws(SandboxError) {
-        go.closeOwned()
-        let end = try step("wait for newuidmap") { () throws(Errno) in try ChildProcess.wait(for: process) }
-        guard end == .exit(0) else {
+        let end = try step("wait for newuidmap") { () throws(Errno) in
+            guard write(go.rawValue, [1], 1) == 1 else { throw Errno(rawValue: errno) }
+            go.closeOwned()
+            return try ChildProcess.wait(for: process)
+        }
+        switch end {
+        case .exit(0): return
+        case .exit(let number) where number != Self.refused:
+            let remedy = "they are in Debian's package uidmap"
+            throw SandboxError(cannot: "run newuidmap or newgidmap", Errno(rawValue: number), remedy)
+        default:
+            // The program has said before what it doesn't like.
             throw SandboxError("can't map users and groups: are they in /etc/subuid and /etc/subgid?")
         }
     }
