@@ -9,7 +9,7 @@ import VirtioTestSupport
 /// A virtual machine with Linux's own virtiofs driver in it, in front of a `virtiofs serve`: QEMU in software emulation,
 /// so that it runs everywhere, with nothing but a kernel, busybox and a script.
 ///
-/// It doesn't outlive the test: QEMU is killed when the thread that started it ends, however it ends.
+/// It doesn't outlive the test: QEMU is killed when the test's process ends, however it ends.
 final class Guest {
     struct Outcome {
         /// The script's exit status; nothing where the guest did not get that far.
@@ -40,9 +40,8 @@ final class Guest {
                 place.path.appending("console"), .writeOnly, options: [.create, .closeOnExec],
                 permissions: .ownerReadWrite))
         let command = machine.command(kernel: kernel, initramfs: initramfs, socketPath: serve.socketPath)
-        pid = try spawn(
-            [find("setpriv"), "--pdeathsig", "KILL", find("qemu-system-x86_64")] + command,
-            output: console.descriptor, errors: console.descriptor)
+        pid = try spawnBound(
+            [find("qemu-system-x86_64")] + command, output: console.descriptor, errors: console.descriptor)
     }
 
     deinit { kill() }

@@ -5,13 +5,14 @@ import Syscalls
 import SystemPackage
 public import VirtioTestSupport
 
-/// `virtiofs serve` in a process of its own, over a folder of the test's, until it is ended. Its descriptors are nobody
-/// else's, so they can be counted.
+/// `virtiofs serve` in a process of its own, over a folder of the test's, until it is ended, or the test's process ends.
+/// Its descriptors are nobody else's, so they can be counted.
 public final class ServeProcess: @unchecked Sendable {
     public let folder: TemporaryFolder
     public let socketPath: String
     private let place = TemporaryFolder()
-    private let pid: pid_t
+    /// The process that was started, which is not confined.
+    public let pid: pid_t
     /// The process that serves: the one that is confined, else ``pid`` itself.
     public let worker: pid_t
     /// The status of wait(2), once the process has ended and was reaped.
@@ -72,7 +73,7 @@ public final class ServeProcess: @unchecked Sendable {
     private static func start(_ arguments: [String], in place: FilePath) throws -> pid_t {
         let output = try writable(place.appending("output"))
         let log = try writable(place.appending("log"))
-        return try spawn([commandPath] + arguments, output: output.descriptor, errors: log.descriptor)
+        return try spawnBound([commandPath] + arguments, output: output.descriptor, errors: log.descriptor)
     }
 
     private static func writable(_ path: FilePath) throws -> OwnedDescriptor {

@@ -1,0 +1,48 @@
+public import CKernel
+import Glibc
+import Syscalls
+public import SystemPackage
+
+/// As ``spawn(_:environment:input:output:errors:)``, a program that is killed when this process ends, however it ends.
+///
+/// Linux kills it when the thread ends that started it (PR_SET_PDEATHSIG(2const)), and the threads that run tests come and
+/// go. So it is started by a thread of its own, which then waits for its end.
+///
+/// A program with privileges of its own, and one that changes its user, is not bound. `virtiofs serve` is: who stays outside
+/// of the sandbox changes none, and takes the other one along.
+public func spawnBound(
+    _ arguments: [String], output: FileDescriptor, errors: FileDescriptor
+) throws -> pid_t {
+    // This process may have ended before the program asks for the signal.
+    let shell = ["/bin/sh", "-c", "[ $PPID = \(getpid()) ] && exec \"$@\"", "sh"]
+    let words = [try find("setpriv"), "--pdeathsig", "KILL"] + shell + arguments
+    let start = Start()
+    let thread = try OSThread(name: "keeper") {
+        start.begin(words, output, errors)
+        start.waitForEnd()
+    }
+    thread.detach()
+    return try start.wait().get()
+}
+
+private final class Start: @unchecked Sendable {
+    private var result = Result<pid_t, Errno>.failure(.noChildProcess)
+    private let hasResult = OneTimeEvent()
+
+    func begin(_ words: [String], _ output: FileDescriptor, _ errors: FileDescriptor) {
+        result = Result { () throws(Errno) in try spawn(words, output: output, errors: errors) }
+        hasResult.signal()
+    }
+
+    func wait() -> Result<pid_t, Errno> {
+        hasResult.wait()
+        return result
+    }
+
+    /// Leaves the program to whoever reaps it.
+    func waitForEnd() {
+        guard case .success(let child) = result else { return }
+        var info = siginfo_t()
+        while waitid(P_PID, id_t(child), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR {}
+    }
+}

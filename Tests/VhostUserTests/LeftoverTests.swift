@@ -1,0 +1,47 @@
+import CKernel
+import FUSEWire
+import Glibc
+import ServeSupport
+import Syscalls
+import SystemPackage
+import Testing
+import VirtioTestSupport
+
+extension VhostUserTests {
+    /// What tests leave behind.
+    @Suite struct LeftoverTests {
+        @Test(
+            "A test that is killed leaves no device behind, however that is confined",
+            arguments: ["namespace", "chroot", "none"])
+        func killed(sandbox: String) async throws {
+            let folder = TemporaryFolder()
+            let report = folder.path.appending("processes").string
+            await #expect(processExitsWith: .signal(SIGKILL)) { [sandbox, report = report as String] in
+                let file = OwnedDescriptor(
+                    owning: try FileDescriptor.open(
+                        FilePath(report), .writeOnly, options: .create, permissions: .ownerReadWrite))
+                // What this process makes and mounts ends with it.
+                try #require(CKernel.unshare(CLONE_NEWNS) == 0)
+                try #require(CKernel.mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0)
+                try #require(CKernel.mount("none", "/tmp", "tmpfs", 0, nil) == 0)
+                let seccomp = sandbox == "none" ? "none" : "kill"
+                let serve = try ServeProcess("--sandbox", sandbox, "--seccomp", seccomp)
+                try file.descriptor.writeAll(Array("\(serve.pid) \(serve.worker)".utf8))
+                kill(getpid(), SIGKILL)
+            }
+            let processes = try String(decoding: folder.content("processes"), as: UTF8.self).split(separator: " ")
+            #expect(processes.count == 2 && (processes[0] == processes[1]) == (sandbox == "none"))
+            for process in processes { #expect(ends(try #require(pid_t(process))), "\(process)") }
+        }
+
+        /// Whether a process is gone, or goes; one that doesn't is killed.
+        private func ends(_ process: pid_t) -> Bool {
+            let handle = pidfd_open(process, 0)
+            guard handle >= 0 else { return errno == ESRCH }
+            let end = OwnedDescriptor(owning: FileDescriptor(rawValue: handle))
+            let hasEnded = Readiness.wait(readable: [end.descriptor], milliseconds: 10_000)[0]
+            if !hasEnded { kill(process, SIGKILL) }
+            return hasEnded
+        }
+    }
+}
