@@ -8,8 +8,12 @@ import Syscalls
 public final class TemporaryFolder: Sendable {
     public let path: FilePath
 
-    /// - Parameter parent: where to make it.
-    public init(in parent: String = "/tmp") {
+    /// /tmp, or what `VIRTIOFS_TEST_FOLDER` names: paths of sockets have to be short.
+    private static let usualParent = getenv("VIRTIOFS_TEST_FOLDER").map { String(cString: $0) } ?? "/tmp"
+
+    /// - Parameter parent: where to make it, if not in /tmp.
+    public init(in parent: String? = nil) {
+        let parent = parent ?? Self.usualParent
         var template = Array("\(parent)/virtiofs-test-XXXXXX".utf8CString)
         precondition(mkdtemp(&template) != nil, "can't make a temporary folder")
         path = template.withUnsafeBufferPointer { FilePath(platformString: $0.baseAddress!) }
