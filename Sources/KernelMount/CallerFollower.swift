@@ -120,10 +120,12 @@ struct CallerFollower {
     }
 
     private mutating func roam() {
+        if isDeferring {
+            isDeferring = false
+            deference.end(thread)
+        }
         guard processor != nil else { return }
         processor = nil
-        isDeferring = false
-        deference.end(thread)
         Affinity.roam()
     }
 

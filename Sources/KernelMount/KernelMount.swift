@@ -124,6 +124,8 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         }
         var turn = ReaderTurn()
         var follower = CallerFollower(crew.lookup, crew.deference)
+        // A thread that has ended is not to be rescued: its number may be another's by then.
+        defer { follower.rest() }
         while !stopping.load(ordering: .acquiring) {
             if crew.isSpare(turn) {
                 lane.pause()
