@@ -18,10 +18,10 @@ struct CallerFollower {
     private static let largeRequest = 16 << 10
     private static let patience = 4
     /// Requests follow each other quickly when there is less time between two, and how many have to before a reader defers.
-    private static let quick: UInt64 = 500_000
+    private static let quick: UInt64 = 1_000_000
     private static let quickRequests = 8
     /// Time between two requests that ends the deferring.
-    private static let stall: UInt64 = 2_000_000
+    private static let stall: UInt64 = 4_000_000
     /// How long a reader doesn't defer after it was held up: first, and at most.
     private static let pauses: (first: UInt64, longest: UInt64) = (10_000_000, 1_000_000_000)
 

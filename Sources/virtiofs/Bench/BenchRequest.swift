@@ -11,6 +11,8 @@ struct BenchRequest {
     private var dataCount = 0
 
     private static let headerSize = MemoryLayout<fuse_in_header>.size
+    /// Who measures. Asked once: a system call for each request would be measured, too.
+    private static let caller = (user: geteuid(), group: getegid(), process: UInt32(getpid()))
 
     init(_ opcode: Opcode, _ node: NodeID) {
         self.opcode = opcode
@@ -49,8 +51,8 @@ struct BenchRequest {
     /// Writes header and arguments; how many bytes they are.
     func write(to head: UnsafeMutableRawBufferPointer, id: UInt64) -> Int {
         let header = fuse_in_header(
-            len: UInt32(length), opcode: opcode.rawValue, unique: id, nodeid: node.rawValue, uid: geteuid(),
-            gid: getegid(), pid: UInt32(getpid()), total_extlen: 0, padding: 0)
+            len: UInt32(length), opcode: opcode.rawValue, unique: id, nodeid: node.rawValue, uid: Self.caller.user,
+            gid: Self.caller.group, pid: Self.caller.process, total_extlen: 0, padding: 0)
         head.storeBytes(of: header, as: fuse_in_header.self)
         withUnsafeBytes(of: arguments) { bytes in
             UnsafeMutableRawBufferPointer(rebasing: head[Self.headerSize...]).copyMemory(
