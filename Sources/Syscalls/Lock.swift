@@ -2,14 +2,18 @@ import CKernel
 
 /// A mutual exclusion lock with a place of its own in memory.
 ///
-/// It is a pthread mutex, not `Synchronization.Mutex`: the thread sanitizer knows the one and not the other.
+/// It is a pthread mutex, not `Synchronization.Mutex`: the thread sanitizer knows the one and not the other. Who finds it
+/// taken looks a few times before it sleeps (the adaptive kind), because nobody holds it for long.
 public struct Lock: ~Copyable, @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
     public init() {
         mutex = .allocate(capacity: 1)
         mutex.initialize(to: pthread_mutex_t())
-        precondition(pthread_mutex_init(mutex, nil) == 0)
+        var attributes = pthread_mutexattr_t()
+        pthread_mutexattr_init(&attributes)
+        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
+        precondition(pthread_mutex_init(mutex, &attributes) == 0)
     }
 
     deinit {

@@ -12,22 +12,24 @@ import Virtqueue
 /// the doorbell and to take the lead when it rings: one worker has it, the others are in operations that block, or parked.
 /// A worker about to block gives up both, and the next one takes over, so a slow operation stalls nobody else. A kicking
 /// thread on loan may take the lead while the worker on duty sleeps, only to pop; it never blocks: an operation that
-/// would is put aside for the workers.
+/// would is put aside for the workers. An assistant may serve beside the worker on duty; see `QueueServer+Assistance.swift`.
 final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let session: FUSESession<Files>
-    private let options: ServiceOptions
+    let options: ServiceOptions
     private let logger: Logger
     private let number: Int
-    private let name: String
+    let name: String
     private let interrupt: @Sendable () -> Void
     private let reportBroken: @Sendable (RingError) -> Void
 
     /// Who wants to know what is written into guest memory.
     private let log: QueueLog?
     /// Descriptors in the queue.
-    private let size: UInt16
+    let size: UInt16
     /// Only the leader touches it.
-    @exclusivity(unchecked) private var view: RingView
+    @exclusivity(unchecked) private(set) var view: RingView
+    /// Chains that were popped; only the leader touches it.
+    @exclusivity(unchecked) private(set) var popCount: UInt64 = 0
     /// Where to go on from the next chain on; guarded by `stateLock`.
     @exclusivity(unchecked) private var nextMove: RingMove?
     private let hasMove = Atomic<Bool>(false)
@@ -35,7 +37,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let used: UsedWriter
     private let usedLock = Lock()
     /// 1 while a thread leads.
-    private let lead = ParkingWord(0)
+    let lead = ParkingWord(0)
     /// Threads on loan.
     private let lenders = ParkingWord(0)
     /// Whether one has served since a worker last looked.
@@ -50,8 +52,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     @exclusivity(unchecked) private var lentExchanges: [Exchange] = []
     private var workers: [OSThread] = []
     private var parkedWorkers = 0
+    /// Threads beside the workers.
+    private var otherThreads = 0
     /// Counts the calls for a new worker on duty that parked ones have not answered yet.
     private let dutyCalls = ParkingWord(0)
+
+    let assistance = Assistance()
 
     private let stopping = Atomic<Bool>(false)
     private let broken = Atomic<Bool>(false)
@@ -116,16 +122,17 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             doorbell.wake()
             worker.join()
         }
+        endAssistance()
         // Threads on loan leave when they see `stopping`. The lead is then kept for ever.
         while !takeLead() { lead.park(while: 1, nanoseconds: 1_000_000) }
         while lenders.value > 0 { lenders.park(while: lenders.value, nanoseconds: 1_000_000) }
         return view.available.nextAvailable
     }
 
-    private var isStopping: Bool { stopping.load(ordering: .acquiring) }
+    var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
     /// Whether the ring may be looked at: not once it stops, and not once the driver has broken it.
-    private var mayServe: Bool { !isStopping && !broken.load(ordering: .acquiring) }
+    var mayServe: Bool { !isStopping && !broken.load(ordering: .acquiring) }
 
     // MARK: memory that comes and goes
 
@@ -150,9 +157,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     // MARK: the lead
 
-    private func takeLead() -> Bool { lead.compareExchange(expected: 0, desired: 1) }
+    func takeLead() -> Bool { lead.compareExchange(expected: 0, desired: 1) }
 
-    private func leaveLead() { lead.store(0) }
+    func leaveLead() { lead.store(0) }
 
     private func suppressKicks() {
         view.available.suppressKicks()
@@ -202,7 +209,11 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         while mayServe {
             do throws(RingError) {
                 guard let chain = try pop() else { return true }
-                guard serve(chain, view, exchange, as: .leader) else { return false }
+                if considerAssistance() {
+                    guard try serveAssisted(chain, exchange) else { return false }
+                } else {
+                    guard serve(chain, view, exchange, as: .leader) else { return false }
+                }
             } catch {
                 breakRing(error)
                 return true
@@ -213,8 +224,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Takes a chain, as leader. A move that was asked for before the driver made the chain available is made before the
     /// chain is walked.
-    private func pop() throws(RingError) -> PoppedChain? {
+    func pop() throws(RingError) -> PoppedChain? {
         let chain = try view.available.pop()
+        if chain != nil { popCount &+= 1 }
         if hasMove.load(ordering: .acquiring) { try makeMove() }
         return chain
     }
@@ -247,7 +259,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         return serveWalked(chain, view, exchange, as: role)
     }
 
-    private func serveWalked(
+    func serveWalked(
         _ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, as role: Request.Role
     ) -> Bool {
         let request = exchange.request
@@ -288,7 +300,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         if wanted { interrupt() }
     }
 
-    private func breakRing(_ error: RingError) {
+    func breakRing(_ error: RingError) {
         guard !broken.exchange(true, ordering: .acquiringAndReleasing) else { return }
         logger.error("the driver broke a ring", metadata: ["queue": "\(name)", "error": "\(error)"])
         reportBroken(error)
@@ -307,9 +319,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private func doDuty(_ exchange: Exchange) {
         while !isStopping {
             guard servePutAside(exchange) else { return }
-            if takeLead() {
-                guard leadUntilEmpty(exchange) else { return }
-            }
+            guard waitForLead() else { return }
+            guard leadUntilEmpty(exchange) else { return }
             if isStopping { return }
             doorbell.wait()
         }
@@ -341,12 +352,17 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     func willBlock(_ request: Request) throws(Errno) {
         if request.role == .onLoan { throw .restart }
         guard !request.hasBlocked else { return }
+        // The worker on duty goes on without it.
+        if request.role == .assistant {
+            request.hasBlocked = true
+            return
+        }
         let successor = stateLock.withLock { () -> Successor in
             if parkedWorkers > 0 {
                 parkedWorkers -= 1
                 return .parked
             }
-            return workers.count < options.largestThreadCount ? .new : .none
+            return mayHaveThread ? .new : .none
         }
         // With all threads blocked the queue waits, as a queue with one thread does.
         if successor == .none { return }
@@ -357,6 +373,18 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
             dutyCalls.wake()
         } else {
             startWorker()
+        }
+    }
+
+    /// Under `stateLock`.
+    private var mayHaveThread: Bool { workers.count + otherThreads < options.largestThreadCount }
+
+    /// Counts a thread that is no worker; whether there may be one.
+    func takeThread() -> Bool {
+        stateLock.withLock {
+            guard mayHaveThread else { return false }
+            otherThreads += 1
+            return true
         }
     }
 

@@ -20,6 +20,8 @@ public final class Request {
         case leader
         /// It serves one request on the side.
         case worker
+        /// It serves beside the leader.
+        case assistant
         /// It belongs to the kicking side and must not block.
         case onLoan
     }

@@ -1,3 +1,4 @@
+import Syscalls
 public import Virtio
 
 /// How the device's threads share the work of a queue.
@@ -13,8 +14,11 @@ public struct ServiceOptions: Sendable {
     public var kick: KickPolicy = .adaptive
     /// How long a worker that ran out of work looks for more before it sleeps, at most, in nanoseconds.
     public var pollNanoseconds: UInt64 = 50_000
-    /// Threads that one queue can have: beyond the one on duty, they are in operations that block.
+    /// Threads that one queue can have: beyond the one on duty, they are in operations that block, and one may assist where
+    /// requests pile up.
     public var largestThreadCount = 64
+    /// Processors of this machine that the threads can run on.
+    public var processors = Affinity.count
 
     /// Who listens to what is served.
     public var tap: RequestTap?

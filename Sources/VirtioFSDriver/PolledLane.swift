@@ -31,4 +31,13 @@ public final class PolledLane {
 
     /// Delivers what the device has returned.
     public func takeReplies() { queue.completeUsed(polling: true) }
+
+    /// Lets the device interrupt until `body` returns, as it would a guest that sleeps, but only when more than half of what
+    /// was under way is back. Meanwhile replies are delivered on the transport's thread, or on this one, and whoever
+    /// sends sees to it that one does so at a time.
+    public func collectReplies<Failure: Error>(while body: () throws(Failure) -> Void) throws(Failure) {
+        queue.resumeInterrupts(collecting: true)
+        defer { queue.stopInterrupts() }
+        try body()
+    }
 }

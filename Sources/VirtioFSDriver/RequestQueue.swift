@@ -25,6 +25,8 @@ final class RequestQueue: @unchecked Sendable {
         var phase = Phase.settingUp
         /// Whether the device is asked for interrupts, and not somebody looks for what it returns.
         var wantsInterrupts = true
+        /// Whether it is asked for them only when half of what is under way is back.
+        var collects = false
         var freeSlots: [UInt16]
         var parked = ParkedRequests()
     }
@@ -261,8 +263,13 @@ final class RequestQueue: @unchecked Sendable {
     }
 
     /// Undoes ``stopInterrupts()``.
-    func resumeInterrupts() {
-        lock.withLock { state.pointee.wantsInterrupts = true }
+    ///
+    /// - Parameter collecting: see ``Virtqueue/DriverQueue/armInterrupts(collecting:)``.
+    func resumeInterrupts(collecting: Bool = false) {
+        lock.withLock {
+            state.pointee.wantsInterrupts = true
+            state.pointee.collects = collecting
+        }
         completeUsed()
     }
 
@@ -304,7 +311,8 @@ final class RequestQueue: @unchecked Sendable {
                     slots[Int(token)].state = .held
                     return .reply(slot: Int(token), written: written)
                 }
-            } while state.pointee.wantsInterrupts && !state.pointee.ring.armInterrupts()
+            } while state.pointee.wantsInterrupts
+                && !state.pointee.ring.armInterrupts(collecting: state.pointee.collects)
             return .nothing
         } catch {
             state.pointee.phase = .broken

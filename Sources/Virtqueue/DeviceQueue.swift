@@ -102,6 +102,14 @@ public struct AvailableReader: ~Copyable, Sendable {
         }
     }
 
+    /// Whether about so many chains, and more, wait to be popped.
+    public func hasMore(than count: UInt16) -> Bool {
+        switch kind {
+        case .split(let ring): unsafe ring.pointer.pointee.hasMore(than: count)
+        case .packed(let ring): unsafe ring.pointer.pointee.hasMore(than: count)
+        }
+    }
+
     /// Takes the next available chain; nothing when there is none.
     public func pop() throws(RingError) -> PoppedChain? {
         switch kind {

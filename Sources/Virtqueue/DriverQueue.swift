@@ -89,11 +89,13 @@ public struct DriverQueue: ~Copyable, Sendable {
     /// Asks the device for an interrupt when it returns the next chain. If one was returned already, no interrupt will
     /// come for it.
     ///
+    /// - Parameter collecting: whether the interrupt is to come only when more than half of what is in flight now was
+    ///   returned, which needs VIRTIO_F_EVENT_IDX.
     /// - Returns: whether nothing waits to be popped.
-    public func armInterrupts() -> Bool {
+    public func armInterrupts(collecting: Bool = false) -> Bool {
         switch kind {
-        case .split(let ring): unsafe ring.pointer.pointee.armInterrupts()
-        case .packed(let ring): unsafe ring.pointer.pointee.armInterrupts()
+        case .split(let ring): unsafe ring.pointer.pointee.armInterrupts(collecting: collecting)
+        case .packed(let ring): unsafe ring.pointer.pointee.armInterrupts(collecting: collecting)
         }
     }
 }

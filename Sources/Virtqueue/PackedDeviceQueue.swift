@@ -98,6 +98,13 @@ public struct PackedAvailableReader: ~Copyable {
         return fields.flags(position).load() & PackedDescriptor.ownership != position.availableFlags
     }
 
+    func hasMore(than count: UInt16) -> Bool {
+        guard count < fields.size else { return false }
+        var place = next
+        place.advance(by: count, size: fields.size)
+        return !isEmpty(at: place.rawValue)
+    }
+
     /// Takes the next available chain; nothing when there is none. Its descriptors are copied, each once, and only the
     /// copy is used from here on.
     public mutating func pop() throws(RingError) -> PoppedChain? {

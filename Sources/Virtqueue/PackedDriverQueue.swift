@@ -166,10 +166,14 @@ public import GuestMemory
     /// Asks the device for an interrupt when it returns the next chain. If one was returned already, no interrupt will
     /// come for it.
     ///
+    /// - Parameter collecting: whether the interrupt is to come only when more than half of what is in flight now, in
+    ///   descriptors, was returned, which needs an event index.
     /// - Returns: whether nothing waits to be popped.
-    public func armInterrupts() -> Bool {
+    public func armInterrupts(collecting: Bool = false) -> Bool {
         if fields.hasEventIndex {
-            fields.driverEvent.enable(at: nextUsed)
+            var event = nextUsed
+            if collecting { event.advance(by: (fields.size - freeCount) / 2, size: fields.size) }
+            fields.driverEvent.enable(at: event)
         } else {
             fields.driverEvent.enable()
         }

@@ -198,10 +198,13 @@ public struct GuestBuffer: Sendable, BitwiseCopyable {
     /// Asks the device for an interrupt when it returns the next chain. If one was returned already, no interrupt will
     /// come for it.
     ///
+    /// - Parameter collecting: whether the interrupt is to come only when more than half of what is in flight now was
+    ///   returned, which needs an event index.
     /// - Returns: whether nothing waits to be popped.
-    public func armInterrupts() -> Bool {
+    public func armInterrupts(collecting: Bool = false) -> Bool {
         if fields.features.contains(.eventIndex) {
-            fields.usedEvent.store(nextUsed)
+            let inFlight = nextAvailable &- nextUsed
+            fields.usedEvent.store(collecting ? nextUsed &+ inFlight / 2 : nextUsed)
         } else {
             fields.availableFlags.store(0)
         }

@@ -77,7 +77,8 @@ import Virtqueue
             if driver.ring.needsKick() { meeting.kick.ring() }
             if driver.isDone { return }
             if progress { continue }
-            if driver.ring.armInterrupts() { meeting.interrupt.wait(orUntil: meeting.givenUp) }
+            let collects = driver.random.chance(50)
+            if driver.ring.armInterrupts(collecting: collects) { meeting.interrupt.wait(orUntil: meeting.givenUp) }
             driver.ring.suppressInterrupts()
         }
     }

@@ -15,8 +15,9 @@ struct BenchCommand: ParsableCommand {
         abstract: "Measure a virtio-fs device.",
         discussion: """
             Sends requests from one thread, so many at once, and looks for the replies: to the device of this process \
-            that serves SHARE, or with --socket-path to any vhost-user-fs device. It makes a folder of its own in the \
-            file system's root and removes it in the end.
+            that serves SHARE, or with --socket-path to any vhost-user-fs device. With several at once it sleeps there \
+            until half of them are answered, as a guest does, and leaves the processor to the device. It makes a folder \
+            of its own in the file system's root and removes it in the end.
             """)
 
     @Argument(help: "The folder to serve, and to measure in.")
@@ -57,16 +58,23 @@ struct BenchCommand: ParsableCommand {
         ResourceLimits.raiseOpenFiles()
         let stop = try StopSignals()
         let driver = try makeDriver()
+        var isSilent = false
         defer {
-            driver.closeSession()
-            driver.shutDown()
+            // A device that answers nothing would not answer this.
+            if !isSilent {
+                driver.closeSession()
+                driver.shutDown()
+            }
         }
         do {
-            let session = try BenchSession(driver, stop: stop.descriptor)
+            let session = try BenchSession(driver, sleeps: socketPath != nil, stop: stop.descriptor)
             let share = try BenchShare(session, entryCount: entries)
             let figures = Result { try measure(share) }
             try share.remove()
             try write(figures.get())
+        } catch let silence as SilentDevice {
+            isSilent = true
+            throw Failure("\(silence)")
         } catch let error as Errno {
             throw Failure("the session can't be opened: \(error)")
         }

@@ -32,7 +32,10 @@ final class BenchRun {
         last = countsFrom
         running = actors.count
         let start = { for index in self.actors.indices { self.begin(index, at: first) } }
-        try session.run(start, until: { running == 0 }) { [unowned self] actor, reply in try proceed(actor, reply) }
+        try session.run(sleeping: session.sleeps && actors.count > 1, start, until: { [unowned self] in running == 0 })
+        {
+            [unowned self] actor, reply in try proceed(actor, reply)
+        }
         return BenchFigure(
             operation, depth: actors.count, items: items, nanoseconds: last - countsFrom, latencies: latencies)
     }

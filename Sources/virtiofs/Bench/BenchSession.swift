@@ -10,14 +10,18 @@ final class BenchSession {
     let lane: PolledLane
     /// Bytes of data in the largest READ and WRITE that is measured.
     let largestTransfer: Int
+    /// Whether a run of several requests at once sleeps while it waits. A thread that looks takes a processor from a device
+    /// that has several threads.
+    let sleeps: Bool
     private let stop: FileDescriptor
     private let inbox = BenchInbox()
     /// The head of the request that is being made.
     private let head = UnsafeMutableRawBufferPointer.allocate(byteCount: DriverLane.headSize, alignment: 8)
 
     /// - Parameter stop: readable when everything has to end.
-    init(_ driver: VirtioFSDriver, stop: FileDescriptor) throws {
+    init(_ driver: VirtioFSDriver, sleeps: Bool, stop: FileDescriptor) throws {
         self.driver = driver
+        self.sleeps = sleeps
         self.stop = stop
         largestTransfer = try Self.open(driver)
         driver.onReply { [inbox] reply in inbox.take(reply) }
@@ -54,16 +58,40 @@ final class BenchSession {
 
     /// Sends what `start` sends, then looks for replies until `isDone`, and calls `handle` with each: an actor and what it
     /// waited for.
+    ///
+    /// - Parameter sleeping: whether it sleeps until several replies are there, in place of looking.
     func run(
-        _ start: () -> Void, until isDone: () -> Bool, _ handle: @escaping (Int, Reply) throws -> Void
+        sleeping: Bool = false, _ start: () -> Void, until isDone: @escaping () -> Bool,
+        _ handle: @escaping (Int, Reply) throws -> Void
     ) throws {
-        inbox.handler = handle
-        defer { inbox.handler = nil }
-        start()
-        while !isDone() {
-            lane.takeReplies()
-            if let error = inbox.error { throw error }
-            spinHint()
+        inbox.begin(handle, until: isDone)
+        defer { inbox.end() }
+        inbox.whileLocked(start)
+        if sleeping {
+            try lane.collectReplies { try wait { inbox.park(nanoseconds: Self.patience) } }
+        } else {
+            try wait {
+                let end = monotonicNanoseconds() + UInt64(Self.patience)
+                repeat {
+                    lane.takeReplies()
+                    spinHint()
+                } while !inbox.isOver && monotonicNanoseconds() < end
+            }
+        }
+        if let error = inbox.error { throw error }
+    }
+
+    /// How long a device may take for a reply once a signal has come, in nanoseconds.
+    private static let patience = 1_000_000_000
+
+    /// Waits until the run is over.
+    ///
+    /// - Parameter while: waits for as long as ``patience`` at most.
+    private func wait(while step: () -> Void) throws(SilentDevice) {
+        while !inbox.isOver {
+            let before = inbox.replies
+            step()
+            if isStopped, !inbox.isOver, inbox.replies == before { throw SilentDevice() }
         }
     }
 
@@ -84,18 +112,56 @@ final class BenchSession {
     }
 }
 
-/// Where the driver's replies arrive: all on the thread that looks for them.
+/// Where the driver's replies arrive: on the thread that looks for them, or on the transport's.
 private final class BenchInbox: @unchecked Sendable {
-    var handler: ((Int, Reply) throws -> Void)?
+    private let lock = Lock()
+    private var handler: ((Int, Reply) throws -> Void)?
+    private var isDone: () -> Bool = { true }
+    private let over = ParkingWord(1)
+    private var count = 0
     /// What a handler threw.
-    var error: (any Error)?
+    private(set) var error: (any Error)?
 
-    func take(_ reply: Reply) {
-        guard error == nil, let handler else { return }
-        do {
-            try handler(Int(reply.id.rawValue >> 1) - 1, reply)
-        } catch {
-            self.error = error
+    func begin(_ handler: @escaping (Int, Reply) throws -> Void, until isDone: @escaping () -> Bool) {
+        lock.withLock {
+            self.handler = handler
+            self.isDone = isDone
+            over.store(0)
         }
     }
+
+    func end() {
+        lock.withLock {
+            handler = nil
+            isDone = { true }
+        }
+    }
+
+    func whileLocked(_ body: () -> Void) { lock.withLock(body) }
+
+    var isOver: Bool { over.value == 1 }
+    /// Replies that came.
+    var replies: Int { lock.withLock { count } }
+
+    func park(nanoseconds: Int) { over.park(while: 0, nanoseconds: nanoseconds) }
+
+    func take(_ reply: Reply) {
+        lock.withLock {
+            count &+= 1
+            guard error == nil, let handler else { return }
+            do {
+                try handler(Int(reply.id.rawValue >> 1) - 1, reply)
+            } catch {
+                self.error = error
+            }
+            guard error != nil || isDone() else { return }
+            over.store(1)
+            over.wake()
+        }
+    }
+}
+
+/// A signal has come, and the device answers nothing.
+struct SilentDevice: Error, CustomStringConvertible {
+    var description: String { "stopped; the device doesn't answer" }
 }
