@@ -22,6 +22,8 @@ struct CallerFollower {
     private static let quickRequests = 8
     /// Time between two requests that ends the deferring.
     private static let stall: UInt64 = 4_000_000
+    /// How long it waits before it looks again whether the machine has nothing else to do.
+    private static let idleLook: UInt64 = 1_000_000
     /// How long a reader doesn't defer after it was held up: first, and at most.
     private static let pauses: (first: UInt64, longest: UInt64) = (10_000_000, 1_000_000_000)
 
@@ -70,11 +72,19 @@ struct CallerFollower {
         if processor != nil { considerDeferring(at: turn.received) }
     }
 
+    /// Whether a request carries much, and the caller may do something else meanwhile. A program that writes waits, unless it
+    /// is the kernel that writes pages of its cache.
     private func isLarge(_ header: fuse_in_header, _ head: UnsafeRawBufferPointer, _ length: Int) -> Bool {
-        if length > Self.largeRequest { return true }
-        guard header.opcode == Opcode.read.rawValue else { return false }
-        return head.loadUnaligned(fromByteOffset: MemoryLayout<fuse_in_header>.size, as: fuse_read_in.self).size
-            > UInt32(Self.largeRequest)
+        let start = MemoryLayout<fuse_in_header>.size
+        switch Opcode(rawValue: header.opcode) {
+        case .read:
+            return head.loadUnaligned(fromByteOffset: start, as: fuse_read_in.self).size > UInt32(Self.largeRequest)
+        case .write:
+            guard length > Self.largeRequest else { return false }
+            let flags = head.loadUnaligned(fromByteOffset: start, as: fuse_write_in.self).write_flags
+            return flags & UInt32(FUSE_WRITE_CACHE) != 0
+        default: return length > Self.largeRequest
+        }
     }
 
     private mutating func follow(_ caller: UInt32, at now: UInt64) {
@@ -105,7 +115,7 @@ struct CallerFollower {
     private mutating func beginDeferring(at now: UInt64) {
         inARow = 0
         isDeferring = deference.isMachineIdle && deference.begin(thread)
-        if isDeferring { deferringSince = now } else { notBefore = now &+ Self.pauses.first }
+        if isDeferring { deferringSince = now } else { notBefore = now &+ Self.idleLook }
     }
 
     /// The longer the pause, the sooner the reader was held up by somebody else.
