@@ -55,7 +55,7 @@ extension HostDirectory {
         try withNode(node) { _, inode throws(Errno) in
             try withHandle(arguments.fh, of: node, .folder) { file throws(Errno) in
                 let folder = Folder(
-                    descriptor: file.payload.descriptor, inode: inode, isRoot: node == .root)
+                    descriptor: file.payload.descriptor, inode: inode, node: node)
                 // Behind the first part, Linux asks for nodes only where it has looked names up meanwhile.
                 let isFirst = plus && offset == 0
                 var selection = NodeSelection(
@@ -71,7 +71,8 @@ extension HostDirectory {
     private struct Folder {
         let descriptor: FileDescriptor
         let inode: Inode
-        let isRoot: Bool
+        let node: NodeID
+        var isRoot: Bool { node == .root }
     }
 
     /// Which entries of one reply have nodes.
@@ -128,12 +129,11 @@ extension HostDirectory {
     }
 
     /// An entry of READDIRPLUS with its node. Without one, which leaves it to the client to look the name up, for "."
-    /// and "..", for a name that went away or can't be had now, and when nodes are too many to be held: a listing must not
-    /// take the last descriptors.
+    /// and "..", for a name that went away or can't be had now, and when nodes are too many to be held.
     private func lookedUp(_ listed: FolderListing.Entry, in folder: Folder) -> fuse_entry_out {
-        guard !listed.isDot, inodes.hasRoomForListing else { return fuse_entry_out() }
+        guard !listed.isDot else { return fuse_entry_out() }
         do throws(Errno) {
-            return try entry(in: folder.descriptor, of: folder.inode, listed)
+            return try entry(in: folder.descriptor, of: folder.inode, folder.node, listed)
         } catch {
             return fuse_entry_out()
         }

@@ -11,7 +11,8 @@ extension HostDirectory {
         guard name.isEntryName else { throw .invalidArgument }
         return try withNode(parent) { folder, inode throws(Errno) in
             do throws(Errno) {
-                let found = try entry(in: folder, of: inode, name.pointer, perhapsKnown: lookupHabits.expectsKnown())
+                let name = EntryName(folder: parent, pointer: name.pointer, count: name.count)
+                let found = try entry(in: folder, of: inode, name, isExpected: inodes.habits.expectsUse())
                 if found.attr.mode & UInt32(S_IFMT) != UInt32(S_IFDIR) { listingHabits.lookedUp(in: parent) }
                 return found
             } catch {
@@ -23,26 +24,41 @@ extension HostDirectory {
 
     public func forget(_ node: NodeID, count: UInt64) { inodes.forget(node, count: count) }
 
-    /// What a name in a folder means: finds or makes the node, and counts a lookup of it.
+    /// What a name in a folder means: finds or makes the node, and counts a lookup of it. A new file is held, because it is
+    /// about to be used.
     ///
     /// To hold a file takes two system calls and a descriptor, to look at it takes one: so a file that may be known is
-    /// looked at first, if such files were known lately.
-    ///
-    /// - Parameter parent: the folder, where another file system may begin with the name.
+    /// looked at first.
     func entry(
-        in folder: FileDescriptor, of parent: Inode? = nil, _ name: UnsafePointer<CChar>, perhapsKnown: Bool
+        in folder: FileDescriptor, _ name: UnsafePointer<CChar>, perhapsKnown: Bool
     ) throws(Errno) -> fuse_entry_out {
-        var status = CKernel.statx()
         if perhapsKnown {
+            var status = CKernel.statx()
             let time = inodes.now
-            try folder.statusAt(
-                name, flags: AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask: InodeKey.mask, into: &status)
-            let known = inodes.retain(InodeKey(status), knownSince: time)
-            lookupHabits.note(isKnown: known != nil)
-            if let known { return entry(known, status, in: parent) }
+            try folder.look(at: name, into: &status)
+            if let known = inodes.retain(InodeKey(status), knownSince: time) { return entry(known, status, in: nil) }
         }
-        let held = OwnedDescriptor(owning: try folder.openAt(name, flags: O_PATH | O_NOFOLLOW))
-        return try entry(holding: held, in: parent)
+        return try entry(holding: try folder.hold(name))
+    }
+
+    /// The same for who may never use the file: a new one is known by its name until then, if it can be.
+    ///
+    /// - Parameters:
+    ///   - parent: the folder, where another file system may begin with the name.
+    ///   - isExpected: whether it is new and has to be held, as far as can be told.
+    ///   - mayHold: whether there is a descriptor for it.
+    /// - Throws: ENFILE for a file that can't be known by its name, when there is none.
+    private func entry(
+        in folder: FileDescriptor, of parent: Inode, _ name: EntryName, isExpected: Bool, mayHold: Bool = true
+    ) throws(Errno) -> fuse_entry_out {
+        if !isExpected || !mayHold {
+            var status = CKernel.statx()
+            let time = inodes.now
+            try folder.look(at: name.pointer, into: &status)
+            if let node = inodes.see(status, as: name, knownSince: time) { return entry(node, status, in: parent) }
+        }
+        guard mayHold else { throw .tooManyOpenFilesInSystem }
+        return try entry(holding: try folder.hold(name.pointer), in: parent)
     }
 
     /// The same for a file that is held already.
@@ -52,12 +68,18 @@ extension HostDirectory {
         return entry(try inodes.adopt(descriptor, status), status, in: parent)
     }
 
-    /// The same for an entry of a listing: the host said which inode it is, so it is known whether it may be known.
+    /// The same for an entry of a listing: the host said which inode it is, so it is known whether it is held already. A
+    /// folder always is.
+    ///
+    /// - Throws: ENFILE when nodes are too many for this one to be held.
     func entry(
-        in folder: FileDescriptor, of parent: Inode, _ listed: FolderListing.Entry
+        in folder: FileDescriptor, of parent: Inode, _ node: NodeID, _ listed: FolderListing.Entry
     ) throws(Errno) -> fuse_entry_out {
         let key = InodeKey(inode: listed.inode, device: parent.key.device, mount: parent.key.mount)
-        return try entry(in: folder, of: parent, listed.name, perhapsKnown: inodes.isHeld(key))
+        let name = EntryName(folder: node, pointer: listed.name, count: listed.nameCount)
+        let isExpected = (listed.type == UInt8(DT_DIR) || inodes.habits.expectsUse()) && !inodes.isHeld(key)
+        return try entry(
+            in: folder, of: parent, name, isExpected: isExpected, mayHold: inodes.hasRoomForListing)
     }
 
     private func entry(_ node: NodeID, _ status: borrowing statx, in parent: Inode?) -> fuse_entry_out {
@@ -80,5 +102,17 @@ extension HostDirectory {
         entry.entry_valid = negativeValidity.seconds
         entry.entry_valid_nsec = negativeValidity.nanoseconds
         return entry
+    }
+}
+
+extension FileDescriptor {
+    /// What a name in this folder means, without following a symbolic link or mounting anything.
+    func look(at name: UnsafePointer<CChar>, into status: inout statx) throws(Errno) {
+        try statusAt(name, flags: AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask: InodeKey.mask, into: &status)
+    }
+
+    /// Holds what a name in this folder means, with `O_PATH`.
+    func hold(_ name: UnsafePointer<CChar>) throws(Errno) -> OwnedDescriptor {
+        OwnedDescriptor(owning: try openAt(name, flags: O_PATH | O_NOFOLLOW))
     }
 }

@@ -17,24 +17,38 @@ extension HostDirectory {
     private func remove(_ parent: NodeID, _ name: FileName, flags: Int32) throws(Errno) {
         try withFolder(parent, name) { folder throws(Errno) in
             try refuseChange()
-            let held = holdEvicted(name, in: folder)
+            let held = holdUnheld(name, in: folder, parent)
             defer { if let held { inodes.unpin(held) } }
             try folder.unlinkAt(name.pointer, flags: flags)
         }
     }
 
-    /// The inode that a name means, pinned and held, if it is known and evicted. The name is about to go away, and a handle
-    /// would not keep the file.
-    private func holdEvicted(_ name: FileName, in folder: FileDescriptor) -> InodeTable.Pin? {
+    /// The inode that a name means, pinned and held, if it is known and was not held. The name is about to go away, and
+    /// neither would find the file again without it nor a handle keep it.
+    private func holdUnheld(_ name: FileName, in folder: FileDescriptor, _ parent: NodeID) -> InodeTable.Pin? {
+        if let pin = holdNamed(name, in: folder, parent) { return pin }
         guard inodes.evictedCount > 0 else { return nil }
         var status = CKernel.statx()
         do throws(Errno) {
-            try folder.statusAt(
-                name.pointer, flags: AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask: InodeKey.mask, into: &status)
+            try folder.look(at: name.pointer, into: &status)
         } catch {
             return nil
         }
         return inodes.hold(InodeKey(status))
+    }
+
+    /// The same where the inode may be known by this name alone, which the file keeps losing even if it gets another.
+    private func holdNamed(_ name: FileName, in folder: FileDescriptor, _ parent: NodeID) -> InodeTable.Pin? {
+        let entry = EntryName(folder: parent, pointer: name.pointer, count: name.count)
+        guard inodes.mayBeKnown(as: entry) else { return nil }
+        var status = CKernel.statx()
+        do throws(Errno) {
+            let held = try folder.hold(name.pointer)
+            try held.descriptor.status(mask: InodeKey.mask, into: &status)
+            return inodes.hold(held, status)
+        } catch {
+            return nil
+        }
     }
 
     public func rename(
@@ -44,8 +58,10 @@ extension HostDirectory {
         try withFolder(parent, name) { folder throws(Errno) in
             try withFolder(newParent, newName) { newFolder throws(Errno) in
                 try refuseChange()
-                let held = holdEvicted(newName, in: newFolder)
+                let held = holdNamed(name, in: folder, parent)
                 defer { if let held { inodes.unpin(held) } }
+                let replaced = holdUnheld(newName, in: newFolder, newParent)
+                defer { if let replaced { inodes.unpin(replaced) } }
                 try folder.renameAt(name.pointer, to: newFolder, newName.pointer, flags: flags)
             }
         }

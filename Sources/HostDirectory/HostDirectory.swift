@@ -20,7 +20,6 @@ public final class HostDirectory: FileSystem {
     let handles: HandleTable
     let locks = LockTable()
     let listingHabits = ListingHabits()
-    let lookupHabits = LookupHabits()
     let descriptors: DescriptorFolder
     let attributeValidity: Validity
     let entryValidity: Validity
@@ -80,6 +79,9 @@ public final class HostDirectory: FileSystem {
 
     /// How many of the nodes are held by a handle of the host's and no descriptor.
     public var evictedInodeCount: Int { inodes.evictedCount }
+
+    /// How many of the nodes are known by name alone, because nobody has used them yet.
+    public var namedInodeCount: Int { inodes.namedCount }
 
     /// Whether nodes can be held by handles: it was wanted, and the host allows it.
     public var usesFileHandles: Bool { inodes.mounts.canReopen }

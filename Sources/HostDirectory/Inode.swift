@@ -20,6 +20,7 @@ struct Inode: BitwiseCopyable {
     /// `S_IFREG` and so on.
     private var type: Int32 { Int32(typeAndBirth >> Self.birthBits) << 12 }
 
+    func isOfType(_ mode: UInt16) -> Bool { type == Int32(mode) & S_IFMT }
     var isFolder: Bool { type == S_IFDIR }
     var isRegular: Bool { type == S_IFREG }
     var isLink: Bool { type == S_IFLNK }

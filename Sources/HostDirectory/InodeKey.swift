@@ -8,8 +8,8 @@ struct InodeKey: BitwiseCopyable, Equatable {
     /// A file that is reached through two mounts is two nodes: each has another ".." and other mounts below it.
     let mount: UInt64
 
-    /// What statx(2) has to be asked for.
-    static let mask = UInt32(STATX_BASIC_STATS) | UInt32(STATX_MNT_ID)
+    /// What statx(2) has to be asked for: the key, ``BirthTime``, and attributes.
+    static let mask = UInt32(STATX_BASIC_STATS) | UInt32(STATX_MNT_ID) | UInt32(STATX_BTIME)
 
     init(inode: UInt64, device: UInt64, mount: UInt64) {
         self.inode = inode

@@ -10,7 +10,7 @@ extension InodeTable {
     private enum Place {
         case known(NodeID)
         case new(NodeID)
-        /// The key belongs to an evicted inode: the same file, or one that is gone.
+        /// The key belongs to an inode without descriptor: the same file, or one that is gone.
         case unclear(Pin)
     }
 
@@ -42,7 +42,7 @@ extension InodeTable {
             case .unclear(let pin):
                 if let finding { unpin(finding.pin) }
                 finding = nil
-                finding = Finding(pin: pin, isSame: isSameFile(pin, descriptor.descriptor))
+                finding = Finding(pin: pin, isSame: isSameFile(pin, descriptor.descriptor, status))
             }
         }
     }
@@ -68,15 +68,19 @@ extension InodeTable {
 
     /// - Throws: ENFILE when there is no descriptor left, and where no inode can be evicted, when those left are for files:
     ///   what is known has to stay usable.
-    private func makeRoomForOne() throws(Errno) {
+    func makeRoomForOne() throws(Errno) {
         if budget.isSpent { try makeMuchRoom() }
         guard !canEvict, budget.isSpentOnInodes else { return }
         budget.reportSpent(canEvict: false)
         throw .tooManyOpenFilesInSystem
     }
 
-    /// Whether an evicted inode is the file that `descriptor` holds. An inode number may have passed to another file.
-    private func isSameFile(_ pin: Pin, _ descriptor: FileDescriptor) -> Bool {
+    /// Whether an inode without descriptor is the file that `descriptor` holds. An inode number may have passed to another
+    /// file. False, too, if it has a descriptor by now.
+    func isSameFile(_ pin: Pin, _ descriptor: FileDescriptor, _ status: borrowing statx) -> Bool {
+        let birth = BirthTime(status)
+        let isNamed = evictionLock.withLock { pin.record.knownName.map { $0.birth == birth } }
+        if let isNamed { return isNamed }
         guard let memory = pin.header.pointee.memory.load(ordering: .acquiring) else { return false }
         do throws(Errno) {
             return try HostFileHandle(of: descriptor).isEqual(to: memory)

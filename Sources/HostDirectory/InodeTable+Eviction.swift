@@ -20,12 +20,16 @@ extension InodeTable {
     }
 
     private func reopen(_ pin: Pin) throws(Errno) -> FileDescriptor {
-        if let held = evictionLock.withLock({ pin.currentDescriptor }) { return held }
-        if budget.isSpent { try makeMuchRoom() }
-        guard let mount = mounts.mount(pin.payload.key.mount),
-            let memory = pin.header.pointee.memory.load(ordering: .acquiring)
-        else { throw .staleNFSFileHandle }
-        restore(pin, try HostFileHandle.open(memory, on: mount.descriptor.descriptor, flags: O_PATH))
+        switch evictionLock.withLock({ pin.hold }) {
+        case .descriptor(let held): return held
+        case .name(let name):
+            try makeRoomForOne()
+            restore(pin, try open(name, of: pin.payload))
+        case .handle(let memory):
+            try makeRoomForOne()
+            guard let mount = mounts.mount(pin.payload.key.mount) else { throw .staleNFSFileHandle }
+            restore(pin, try HostFileHandle.open(memory, on: mount.descriptor.descriptor, flags: O_PATH))
+        }
         makeRoom()
         return pin.record.heldDescriptor
     }
@@ -33,8 +37,11 @@ extension InodeTable {
     /// Gives a pinned inode a descriptor, unless another thread was faster: then it is one too many and closed.
     func restore(_ pin: Pin, _ descriptor: consuming OwnedDescriptor) {
         let raw = descriptor.rawValue
+        var name: KnownName?
         let isRestored = evictionLock.withLock {
             guard pin.header.pointee.pins.isEvicted else { return false }
+            name = pin.record.knownName
+            if name != nil { pin.header.pointee.memory.store(nil, ordering: .relaxed) }
             pin.header.pointee.descriptor.store(raw, ordering: .relaxed)
             pin.header.pointee.pins.restore()
             return true
@@ -43,7 +50,12 @@ extension InodeTable {
         _ = descriptor.release()
         clock.set(raw, to: pin.index)
         budget.add(inodes: 1)
-        evictions.wrappingSubtract(1, ordering: .relaxed)
+        if let name {
+            drop(name)
+            habits.noteUse()
+        } else {
+            evictions.wrappingSubtract(1, ordering: .relaxed)
+        }
     }
 
     /// Whether inodes can be evicted at all.
@@ -51,7 +63,7 @@ extension InodeTable {
     /// How many inodes are evicted.
     var evictedCount: Int { evictions.load(ordering: .relaxed) }
 
-    /// Whether nodes that nobody has asked for by name may be made.
+    /// Whether what nobody has asked for by name may be held: a listing must not take the last descriptors.
     var hasRoomForListing: Bool { canEvict || budget.excess <= 0 }
 
     // MARK: making room
@@ -135,13 +147,7 @@ extension InodeTable {
 
     /// Pins and holds the file of that key, if it is evicted: it is about to lose a name, perhaps its last.
     func hold(_ key: InodeKey) -> Pin? {
-        let pin = shard(of: key).pointee.withMap { map -> Pin? in
-            guard let (index, record) = map.pointee.find(key, in: slab), record.header.pointee.pins.isEvicted else {
-                return nil
-            }
-            return slab.pin(at: index)
-        }
-        guard let pin else { return nil }
+        guard let pin = pinUnheld(key) else { return nil }
         do throws(Errno) {
             _ = try reopen(pin)
             return pin
@@ -150,11 +156,31 @@ extension InodeTable {
             return nil
         }
     }
+
+    /// Pins the inode of that key, if it has no descriptor.
+    func pinUnheld(_ key: InodeKey) -> Pin? {
+        shard(of: key).pointee.withMap { map in
+            guard let (index, record) = map.pointee.find(key, in: slab), record.header.pointee.pins.isEvicted else {
+                return nil
+            }
+            return slab.pin(at: index)
+        }
+    }
+}
+
+/// What an inode is known by.
+private enum Hold {
+    case descriptor(FileDescriptor)
+    case name(KnownNameCopy)
+    case handle(UnsafeMutableRawPointer)
 }
 
 extension Slab<Inode>.Pin {
-    /// The descriptor, unless the inode is evicted now. To be asked under the table's lock of evictions.
-    fileprivate var currentDescriptor: FileDescriptor? {
-        header.pointee.pins.isEvicted ? nil : record.heldDescriptor
+    /// To be asked under the table's lock of evictions. A handle stays for as long as the inode.
+    fileprivate var hold: Hold {
+        guard header.pointee.pins.isEvicted, let memory = header.pointee.memory.load(ordering: .acquiring) else {
+            return .descriptor(record.heldDescriptor)
+        }
+        return KnownName(at: memory).map { .name(KnownNameCopy($0)) } ?? .handle(memory)
     }
 }

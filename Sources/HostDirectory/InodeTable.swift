@@ -10,8 +10,8 @@ import SystemPackage
 /// lock; an inode is in the map exactly while its nlookup is not zero, and both change together under the shard's lock.
 /// So a LOOKUP never finds an inode that is just being forgotten: it finds one that the client knows, or none.
 ///
-/// An inode is held by a descriptor with `O_PATH`, or evicted, that is, known by its handle alone:
-/// `InodeTable+Eviction.swift`.
+/// An inode is held by a descriptor with `O_PATH`, or evicted, that is, known by its handle alone
+/// (`InodeTable+Eviction.swift`), or not used yet, and known by its name alone (`InodeTable+Names.swift`).
 ///
 /// `@unchecked Sendable`: the shards are guarded by their locks.
 final class InodeTable: @unchecked Sendable {
@@ -27,9 +27,14 @@ final class InodeTable: @unchecked Sendable {
     let mounts: MountTable
     let budget: DescriptorBudget
     let clock = DescriptorClock(capacity: DescriptorBudget.largestLimit)
-    /// Guards the change of a record between held and evicted: three stores, never a system call.
+    /// Guards the change of a record between held and evicted, and the names that inodes are known by: a few loads and
+    /// stores, never a system call.
     let evictionLock = Lock()
     let evictions = Atomic<Int>(0)
+    /// Inodes that are known by name, and the names' hashes.
+    let named = Atomic<Int>(0)
+    let nameCounts = NameCounts()
+    let habits = UseHabits()
 
     /// - Parameter root: known as ``NodeID/root`` and never forgotten or evicted; the table closes it in the end.
     init(
@@ -91,7 +96,10 @@ final class InodeTable: @unchecked Sendable {
 
     /// Nobody else uses the record any more.
     private func close(_ pin: Pin) {
-        if pin.header.pointee.pins.isEvicted {
+        if let name = pin.record.knownName {
+            pin.header.pointee.memory.store(nil, ordering: .relaxed)
+            drop(name)
+        } else if pin.header.pointee.pins.isEvicted {
             evictions.wrappingSubtract(1, ordering: .relaxed)
         } else {
             let descriptor = pin.record.heldDescriptor
@@ -113,7 +121,8 @@ final class InodeTable: @unchecked Sendable {
     ///
     /// The key was read from a name, without holding the file. If the table held it all that time, its inode number can't
     /// have passed to another file meanwhile. If not, nobody can say, and the caller has to hold the file first. A file
-    /// that was evicted and is held again has existed all that time: its handle is good for no other.
+    /// that was evicted, or known by name, and is held now has existed all that time: its handle or its time of birth is good
+    /// for no other.
     func retain(_ key: InodeKey, knownSince time: UInt64) -> NodeID? {
         shard(of: key).pointee.withMap { map in
             guard let (index, record) = map.pointee.find(key, in: slab) else { return nil }

@@ -48,8 +48,8 @@ struct PinWord: ~Copyable, Sendable {
     }
 
     /// Makes a record alive that was the caller's alone, without pins.
-    func publish(generation: UInt32) {
-        bits.store(UInt64(generation) << 32 | Self.alive, ordering: .releasing)
+    func publish(generation: UInt32, isEvicted: Bool = false) {
+        bits.store(UInt64(generation) << 32 | Self.alive | (isEvicted ? Self.evicted : 0), ordering: .releasing)
     }
 
     // MARK: eviction

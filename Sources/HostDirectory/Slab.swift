@@ -124,11 +124,12 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
     @inline(__always)
     func unpin(_ pin: Pin) -> Bool { pin.header.pointee.pins.unpin() }
 
-    /// Makes a record; its name. `prepare` sees it before anybody else can.
+    /// Makes a record; its name. `prepare` sees it before anybody else can. With `memory`, it begins as an evicted one.
     ///
     /// - Throws: ENFILE when there are no places left.
     func insert(
-        _ payload: Payload, word: UInt64 = 0, descriptor: Int32 = -1, generation first: UInt32 = 1,
+        _ payload: Payload, word: UInt64 = 0, descriptor: Int32 = -1, memory: UnsafeMutableRawPointer? = nil,
+        generation first: UInt32 = 1,
         prepare: (Record, UInt32) -> Void = { _, _ in }
     ) throws(Errno) -> UInt64 {
         let (index, isNew) = try takePlace()
@@ -137,8 +138,9 @@ final class Slab<Payload: BitwiseCopyable>: @unchecked Sendable {
         record.payload.initialize(to: payload)
         record.header.pointee.word.store(word, ordering: .relaxed)
         record.header.pointee.descriptor.store(descriptor, ordering: .relaxed)
+        record.header.pointee.memory.store(memory, ordering: .relaxed)
         prepare(record, index)
-        record.header.pointee.pins.publish(generation: generation)
+        record.header.pointee.pins.publish(generation: generation, isEvicted: memory != nil)
         return UInt64(generation) << 32 | UInt64(index)
     }
 

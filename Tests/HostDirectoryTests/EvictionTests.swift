@@ -30,7 +30,7 @@ import Testing
     func manyFiles() throws {
         let share = try share()
         for index in 0..<5000 { Share.write("content \(index)", to: share.path("file \(index)")) }
-        var nodes = try (0..<5000).map { (name: "file \($0)", node: try share.node("file \($0)")) }
+        var nodes = try (0..<5000).map { (name: "file \($0)", node: try share.usedNode("file \($0)")) }
         #expect(share.fs.inodeCount == 5001 && share.fs.evictedInodeCount >= 5000 - Self.budget - Self.slack)
         try check(share, nodes)
         for (index, node) in nodes.map(\.node).enumerated() where index % 7 == 0 {
@@ -79,7 +79,7 @@ import Testing
             mkdir(share.path("folder \(index)"), 0o755)
             Share.write("inside", to: share.path("folder \(index)/file"))
             for kind in ["link", "fifo", "socket", "null", "folder"] {
-                nodes.append(("\(kind) \(index)", try share.node("\(kind) \(index)")))
+                nodes.append(("\(kind) \(index)", try share.usedNode("\(kind) \(index)")))
             }
         }
         #expect(share.fs.evictedInodeCount > 400)
@@ -117,11 +117,11 @@ import Testing
         var old: [UInt64: NodeID] = [:]
         for index in 0..<200 {
             Share.write("old", to: share.path("old \(index)"))
-            old[UInt64(share.status("old \(index)").st_ino)] = try share.node("old \(index)")
+            old[UInt64(share.status("old \(index)").st_ino)] = try share.usedNode("old \(index)")
         }
-        for index in 0..<200 { unlink(share.path("old \(index)")) }
         var recycled = 0
         for index in 0..<200 {
+            unlink(share.path("old \(index)"))
             Share.write("newer", to: share.path("new \(index)"))
             let entry = try share.lookup("new \(index)")
             #expect(entry.attr.size == 5)
@@ -142,7 +142,7 @@ import Testing
         let share = try share()
         let names = (0..<300).map { "file \($0)" }
         for name in names { Share.write(name, to: share.path(name)) }
-        let held = try names.prefix(150).map { try share.node($0) }
+        let held = try names.prefix(150).map { try share.usedNode($0) }
         let wrong = Atomic<Int>(0)
         try withThreads(4) { thread in
             for round in 0..<3000 {
@@ -176,7 +176,7 @@ import Testing
     func racingReopen() throws {
         let share = try share()
         for index in 0..<200 { Share.write("\(index)", to: share.path("file \(index)")) }
-        let nodes = try (0..<200).map { try share.node("file \($0)") }
+        let nodes = try (0..<200).map { try share.usedNode("file \($0)") }
         let round = Atomic<Int>(-1)
         let wrong = Atomic<Int>(0)
         try withThreads(2) { _ in
@@ -204,13 +204,13 @@ import Testing
     @Test("Without handles, too many nodes are a clear error, and a listing leaves room")
     func withoutHandles() throws {
         let share = try Share(HostDirectoryOptions(descriptorBudget: 32, fileHandles: false))
-        for index in 0..<100 { Share.write("", to: share.path("file \(index)")) }
+        for index in 0..<100 { mkdir(share.path("folder \(index)"), 0o755) }
         let folder = try share.opendir(.root)
         let listed = try share.list(.root, folder, plus: true)
         let known = listed.filter { $0.node != 0 }.count
         #expect(listed.count == 102 && (30...40).contains(known))
-        let node = try share.node("file 99")
-        #expect(try share.fs.getattr(node, nil, share.request()).attr.isEqual(to: share.status("file 99")))
+        let node = try share.node("folder 99")
+        #expect(try share.fs.getattr(node, nil, share.request()).attr.isEqual(to: share.status("folder 99")))
         #expect(share.fs.evictedInodeCount == 0)
     }
 }

@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test("Who looks files up gets nodes, and is asked seldom once it has done so often")
-    func uses() {
+    func lookedUp() {
         for number in UInt64(1)..<10 {
             #expect(list(4 * number, by: lister) == .forAllButOne)
             habits.lookedUp(in: folder(4 * number))
@@ -57,24 +57,32 @@ import Testing
         #expect(list(4, by: lister) == .forAllButOne)
     }
 
-    @Test("Eight new names in a row: the next is taken for new, but for a sample; one known name: known again")
-    func lookups() {
-        let habits = LookupHabits()
-        var looks = 0
-        for _ in 0..<8 where habits.expectsKnown() {
-            looks += 1
-            habits.note(isKnown: false)
+    @Test("Files that have to be held, one after the other: the next is held at once, but for a sample")
+    func uses() {
+        let habits = UseHabits()
+        for _ in 0..<4 {
+            let expects = habits.expectsUse()
+            #expect(!expects)
+            habits.noteUse()
         }
-        #expect(looks == 8)
-        looks = 0
-        for _ in 0..<800 where habits.expectsKnown() {
-            looks += 1
-            habits.note(isKnown: false)
-        }
+        let looks = (0..<800).count { _ in !habits.expectsUse() }
         #expect(looks == 100)
-        habits.note(isKnown: true)
-        let isKnownAgain = habits.expectsKnown()
-        #expect(isKnownAgain)
+        habits.noteKnown()
+        let expects = habits.expectsUse()
+        #expect(!expects)
+    }
+
+    @Test("Files that nobody uses after all: within a hundred, they are only looked at again")
+    func unused() {
+        let habits = UseHabits()
+        for _ in 0..<100 { habits.noteUse() }
+        let held = (0..<100).count { _ in
+            let expects = habits.expectsUse()
+            if !expects { habits.noteNew() }
+            return expects
+        }
+        let expects = habits.expectsUse()
+        #expect(!expects && held < 80)
     }
 
     @Test("A folder that may be read but not searched is listed all the same")

@@ -71,6 +71,13 @@ final class Share: @unchecked Sendable {
         NodeID(rawValue: try lookup(text, in: parent).nodeid)
     }
 
+    /// A node that has been used, and so is held, or was evicted since.
+    func usedNode(_ text: String, in parent: NodeID = .root) throws(Errno) -> NodeID {
+        let node = try node(text, in: parent)
+        _ = try fs.getattr(node, nil, request())
+        return node
+    }
+
     func open(_ node: NodeID, _ flags: Int32) throws(Errno) -> UInt64 {
         try fs.open(node, fuse_open_in(flags: UInt32(bitPattern: flags), open_flags: 0), request()).fh
     }

@@ -1,0 +1,125 @@
+import CKernel
+import FUSEWire
+import Synchronization
+import Syscalls
+import SystemPackage
+
+/// Files that are known by name until they are used. To see a file takes one system call (statx(2)), to hold it another one
+/// and a descriptor; and most files that are listed or looked at are never used by their node.
+///
+/// So a file that is new, and no folder, is only seen: its record has no descriptor, as if it were evicted, and a
+/// ``KnownName`` in place of a handle. When it is used first, the name is opened, and what it means has to have the key, the
+/// type and the time of birth of what was seen: else the node is stale, and Linux looks the name up anew. From then on it is
+/// a file like any other. Before a client takes the name away, the file is held.
+extension InodeTable {
+    /// How many inodes are known by name alone.
+    var namedCount: Int { named.load(ordering: .relaxed) }
+
+    /// Counts a lookup of the file that a name was seen to mean at `time`, if it is known, or if to have seen it is enough.
+    ///
+    /// - Returns: nothing if the caller has to hold the file first.
+    func see(_ status: borrowing statx, as name: EntryName, knownSince time: UInt64) -> NodeID? {
+        let (key, born) = (InodeKey(status), BirthTime(status))
+        var isNew = false
+        let known = shard(of: key).pointee.withMap { map -> NodeID? in
+            guard let (index, record) = map.pointee.find(key, in: slab) else {
+                isNew = true
+                return nil
+            }
+            let isSame =
+                record.header.pointee.pins.isEvicted
+                ? isKnown(record, as: name, born) : record.payload.pointee.birth <= time
+            return isSame ? count(record, at: index, in: map) : nil
+        }
+        let node = isNew ? insert(status, as: name) : known
+        if Int32(status.stx_mode) & S_IFMT != S_IFDIR { note(node, isNew: isNew) }
+        return node
+    }
+
+    private func note(_ node: NodeID?, isNew: Bool) {
+        if node == nil { habits.noteUse() } else if isNew { habits.noteNew() } else { habits.noteKnown() }
+    }
+
+    /// Whether a record is of the file that was seen, under the same name. By another name of a file, it has to be held:
+    /// the one that is known may be gone.
+    private func isKnown(_ record: Record, as name: EntryName, _ born: BirthTime?) -> Bool {
+        evictionLock.withLock {
+            guard let known = record.knownName else { return false }
+            return known.birth == born && known.isEqual(to: name)
+        }
+    }
+
+    private func insert(_ status: borrowing statx, as name: EntryName) -> NodeID? {
+        let inode = Inode(key: InodeKey(status), birth: nextBirth(), mode: status.stx_mode)
+        // A file that is so young that its successor could be born in the same tick of the clock is held.
+        guard !inode.isFolder, name.count <= KnownName.longest, let birth = BirthTime(status), birth.isOver else {
+            return nil
+        }
+        let known = KnownName(name, birth: birth)
+        nameCounts.add(name)
+        named.wrappingAdd(1, ordering: .relaxed)
+        if let node = insert(inode, known) { return node }
+        drop(known)
+        return nil
+    }
+
+    /// Nothing if another thread was faster, or there are no places left.
+    private func insert(_ inode: Inode, _ known: KnownName) -> NodeID? {
+        shard(of: inode.key).pointee.withMap { map in
+            guard map.pointee.find(inode.key, in: slab) == nil else { return nil }
+            do throws(Errno) {
+                let name = try slab.insert(inode, word: 1, memory: known.memory) { record, index in
+                    map.pointee.link(record, at: index, in: slab)
+                }
+                map.pointee.lookups &+= 1
+                return NodeID(rawValue: name)
+            } catch {
+                return nil
+            }
+        }
+    }
+
+    /// A name is not what a file is known by any more.
+    func drop(_ name: KnownName) {
+        nameCounts.remove(name.entry)
+        named.wrappingSubtract(1, ordering: .relaxed)
+        name.deallocate()
+    }
+
+    /// Opens what a name means by now, if it is still that inode.
+    ///
+    /// - Throws: ESTALE when it is another one, or none, or when the folder is not known any more.
+    func open(_ copy: KnownNameCopy, of inode: Inode) throws(Errno) -> OwnedDescriptor {
+        let folder = try pin(copy.folder)
+        defer { unpin(folder) }
+        let file = try copy.open(in: try descriptor(of: folder))
+        var status = CKernel.statx()
+        try file.descriptor.status(mask: InodeKey.mask, into: &status)
+        guard InodeKey(status) == inode.key, inode.isOfType(status.stx_mode), BirthTime(status) == copy.birth else {
+            throw .staleNFSFileHandle
+        }
+        return file
+    }
+
+    // MARK: names that go away
+
+    /// Whether a file may be known by this name alone.
+    func mayBeKnown(as name: EntryName) -> Bool { nameCounts.mayContain(name) }
+
+    /// Pins the inode of the file that `descriptor` holds, if it has none of its own, and gives it this one: the file is
+    /// about to lose a name, perhaps its last.
+    func hold(_ descriptor: consuming OwnedDescriptor, _ status: borrowing statx) -> Pin? {
+        guard let pin = pinUnheld(InodeKey(status)) else { return nil }
+        guard isSameFile(pin, descriptor.descriptor, status) else {
+            unpin(pin)
+            return nil
+        }
+        restore(pin, descriptor)
+        return pin
+    }
+}
+
+extension Slab<Inode>.Record {
+    /// To be asked under the table's lock of evictions, or by who alone has the record.
+    var knownName: KnownName? { KnownName(at: header.pointee.memory.load(ordering: .acquiring)) }
+}
