@@ -8,26 +8,13 @@ import Virtqueue
 /// The assistant serves beside the worker on duty, as long as that is worth its while, and sleeps otherwise. It never has
 /// duty: it asks for no kicks and sleeps at no doorbell, so nothing is lost when it goes. While it is at work, the two take
 /// the lead in turn, only to pop.
-struct Assistance: ~Copyable {
+final class Assistance: @unchecked Sendable {
     /// 1 while the assistant is at work, or called.
     let isCalled = ParkingWord(0)
     /// Only the leader touches it.
-    fileprivate let judge: UnsafeMutablePointer<AssistanceJudge>
+    @exclusivity(unchecked) fileprivate var judge = AssistanceJudge()
     /// Made when it is first called, by the leader; joined when the queue has no workers any more.
-    fileprivate let thread: UnsafeMutablePointer<OSThread?>
-
-    init() {
-        judge = .allocate(capacity: 1)
-        judge.initialize(to: AssistanceJudge())
-        thread = .allocate(capacity: 1)
-        thread.initialize(to: nil)
-    }
-
-    deinit {
-        judge.deallocate()
-        thread.deinitialize(count: 1)
-        thread.deallocate()
-    }
+    @exclusivity(unchecked) fileprivate var thread: OSThread?
 }
 
 extension QueueServer {
@@ -36,7 +23,7 @@ extension QueueServer {
     /// As leader: whether the assistant is at work.
     func considerAssistance() -> Bool {
         let isAssisted = assistance.isCalled.value == 1
-        let verdict = assistance.judge.pointee.consider(
+        let verdict = assistance.judge.consider(
             hasBacklog: view.available.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted, chains: popCount,
             at: monotonicNanoseconds())
         switch verdict {
@@ -51,7 +38,7 @@ extension QueueServer {
     private func callAssistant() -> Bool {
         guard options.processors > 1, !isStopping else { return false }
         assistance.isCalled.store(1)
-        if assistance.thread.pointee == nil { startAssistant() } else { assistance.isCalled.wake() }
+        if assistance.thread == nil { startAssistant() } else { assistance.isCalled.wake() }
         return true
     }
 
@@ -59,7 +46,8 @@ extension QueueServer {
     private func startAssistant() {
         guard takeThread() else { return }
         let exchange = Exchange(queueSize: size)
-        assistance.thread.pointee = try? OSThread(name: name + "+") { [self] in assist(with: exchange) }
+        assistance.thread = try? OSThread(name: name + "+") { [self] in assist(with: exchange) }
+        if assistance.thread == nil { returnThread() }
     }
 
     /// Serves a chain, as leader, but gives up the lead for that.
@@ -125,7 +113,7 @@ extension QueueServer {
 
     /// The queue stops: nobody calls the assistant any more.
     func endAssistance() {
-        guard let thread = assistance.thread.pointee.take() else { return }
+        guard let thread = assistance.thread.take() else { return }
         assistance.isCalled.store(1)
         assistance.isCalled.wake()
         thread.join()

@@ -388,6 +388,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         }
     }
 
+    /// Undoes ``takeThread()``.
+    func returnThread() { stateLock.withLock { otherThreads -= 1 } }
+
     func startWait(_ request: Request, _ action: @escaping @Sendable () -> Void) throws(Errno) -> Int {
         let wait = try session.interrupts.startWait(of: request.id, on: self, action)
         guard isStopping else { return wait }
