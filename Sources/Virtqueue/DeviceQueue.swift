@@ -102,7 +102,8 @@ public struct AvailableReader: ~Copyable, Sendable {
         }
     }
 
-    /// Whether about so many chains, and more, wait to be popped.
+    /// Whether more than `count` chains, or in a packed ring descriptors, wait to be popped. Only a hint: whoever pops looks
+    /// again.
     public func hasMore(than count: UInt16) -> Bool {
         switch kind {
         case .split(let ring): unsafe ring.pointer.pointee.hasMore(than: count)

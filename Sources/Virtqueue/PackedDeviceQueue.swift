@@ -98,6 +98,7 @@ public struct PackedAvailableReader: ~Copyable {
         return fields.flags(position).load() & PackedDescriptor.ownership != position.availableFlags
     }
 
+    /// Whether more than `count` descriptors wait to be popped, as far as the one behind those tells.
     func hasMore(than count: UInt16) -> Bool {
         guard count < fields.size else { return false }
         var place = next

@@ -54,6 +54,7 @@ public struct SplitAvailableReader: ~Copyable {
     /// Whether nothing is available at a place that was ``nextAvailable``. From any thread.
     func isEmpty(at place: UInt16) -> Bool { fields.availableIndex.load() == place }
 
+    /// Whether more than `count` chains wait to be popped.
     func hasMore(than count: UInt16) -> Bool { fields.availableIndex.load() &- nextAvailable > count }
 
     /// The half that returns what this one pops. It goes on where the used ring's own index stands.
