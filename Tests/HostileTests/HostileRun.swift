@@ -34,7 +34,7 @@ final class HostileRun {
         driver = try MockDriver(transport, memorySize: 4 << 20)
         forge = RequestForge(seed: seed)
         writer = try ForeignWriter()
-        descriptorsBefore = share.openDescriptorCount
+        descriptorsBefore = try share.openDescriptorCount
         try openSession()
     }
 

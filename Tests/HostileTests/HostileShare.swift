@@ -7,12 +7,15 @@ import VirtioTestSupport
 
 /// A folder that is served, beside and below things that must never change.
 final class HostileShare {
-    private let folder = TemporaryFolder()
+    private let folder: TemporaryFolder
+    private let memory: MemoryFolder
     /// What is served.
     var path: FilePath { folder.path.appending("share") }
     private let before: [String: String]
 
     init() throws {
+        memory = try MemoryFolder(size: "64m")
+        folder = TemporaryFolder(in: memory.path)
         for name in ["share", "share/folder", "share/folder/inner", "beside", "beside/folder"] {
             try folder.addFolder(name)
         }
@@ -35,15 +38,8 @@ final class HostileShare {
         return Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }.sorted()
     }
 
-    /// Descriptors of this process that are below the folder, the share's own among them. Other tests may open and close
-    /// others meanwhile.
-    var openDescriptorCount: Int {
-        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
-        return all.filter { number in
-            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)")
-            return target?.hasPrefix(folder.path.string) ?? false
-        }.count
-    }
+    /// Descriptors of this process that are on the share's file system, which nobody else uses.
+    var openDescriptorCount: Int { get throws { try memory.openDescriptorCount } }
 
     /// Everything but the share: path to type, mode, owner, links, size, times and content.
     private static func canaries(_ root: String) -> [String: String] {
