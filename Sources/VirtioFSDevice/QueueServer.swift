@@ -10,11 +10,12 @@ import Virtqueue
 ///
 /// Two rights pass between threads. The *lead* is the right to pop: one thread has it at a time. *Duty* is to sleep at
 /// the doorbell and to take the lead when it rings: one worker has it, the others are in operations that block, or parked.
-/// A worker about to block gives up both, and the next one takes over, so a slow operation stalls nobody else. A kicking
-/// thread on loan may take the lead while the worker on duty sleeps, only to pop; it never blocks: an operation that
-/// would is put aside for the workers. An assistant may serve beside the worker on duty; see `QueueServer+Assistance.swift`.
-final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
-    private let session: FUSESession<Files>
+/// A worker about to block gives up both, and the next one takes over, so a slow operation stalls nobody else
+/// (`QueueServer+Blocking.swift`). A kicking thread on loan may take the lead while the worker on duty sleeps, only to pop;
+/// it never blocks: an operation that would is put aside for the workers (`QueueServer+Lending.swift`). An assistant may
+/// serve beside the worker on duty (`QueueServer+Assistance.swift`). What a leader does is in `QueueServer+Lead.swift`.
+final class QueueServer<Files: FileSystem>: @unchecked Sendable {
+    let session: FUSESession<Files>
     let options: ServiceOptions
     private let logger: Logger
     private let number: Int
@@ -23,7 +24,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     private let reportBroken: @Sendable (RingError) -> Void
 
     /// Who wants to know what is written into guest memory.
-    private let log: QueueLog?
+    let log: QueueLog?
     /// Descriptors in the queue.
     let size: UInt16
     /// Only the leader touches it.
@@ -39,23 +40,23 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
     /// 1 while a thread leads.
     let lead = ParkingWord(0)
     /// Threads on loan.
-    private let lenders = ParkingWord(0)
+    let lenders = ParkingWord(0)
     /// Whether one has served since a worker last looked.
-    private let isLent = Atomic<Bool>(false)
+    let isLent = Atomic<Bool>(false)
     /// Only a worker that leads touches it.
-    private let spin: UnsafeMutablePointer<AdaptiveSpin>
+    let spin: UnsafeMutablePointer<AdaptiveSpin>
 
     /// Chains that a thread on loan could not finish, and the threads; guarded by `stateLock`.
-    private let stateLock = Lock()
+    let stateLock = Lock()
     @exclusivity(unchecked) private var putAside: [(chain: PoppedChain, view: RingView)] = []
     /// What threads on loan serve with, those that are free.
-    @exclusivity(unchecked) private var lentExchanges: [Exchange] = []
+    @exclusivity(unchecked) var lentExchanges: [Exchange] = []
     private var workers: [OSThread] = []
-    private var parkedWorkers = 0
+    var parkedWorkers = 0
     /// Threads beside the workers.
     private var otherThreads = 0
     /// Counts the calls for a new worker on duty that parked ones have not answered yet.
-    private let dutyCalls = ParkingWord(0)
+    let dutyCalls = ParkingWord(0)
 
     let assistance = Assistance()
 
@@ -100,7 +101,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     // MARK: starting and stopping
 
-    private func startWorker() {
+    func startWorker() {
         stateLock.withLock { () -> Void in
             guard !isStopping else { return }
             do throws(Errno) {
@@ -155,73 +156,6 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         }
     }
 
-    // MARK: the lead
-
-    func takeLead() -> Bool { lead.compareExchange(expected: 0, desired: 1) }
-
-    func leaveLead() { lead.store(0) }
-
-    private func suppressKicks() {
-        view.available.suppressKicks()
-        noteEvents()
-    }
-
-    /// Asks for kicks; whether the ring is empty.
-    private func armKicks() -> Bool {
-        let isEmpty = view.available.armKicks()
-        noteEvents()
-        return isEmpty
-    }
-
-    private func noteEvents() {
-        guard let log, log.isOn, let usedRing = log.usedRing else { return }
-        log.note { view.noteEvents(usedRing, into: $0) }
-    }
-
-    /// Serves what is available, as leader, until nothing is, and gives up the lead.
-    ///
-    /// - Parameter exchange: the calling worker's.
-    /// - Returns: false when an operation blocked on the way, and somebody else has lead and duty now.
-    private func leadUntilEmpty(_ exchange: Exchange) -> Bool {
-        if !view.available.isEmpty { spin.pointee.end() }
-        while true {
-            suppressKicks()
-            repeat {
-                guard serveAvailable(exchange) else { return false }
-            } while pollForMore()
-            guard mayServe else {
-                leaveLead()
-                return true
-            }
-            guard armKicks() else { continue }
-            let view = view
-            let place = view.available.nextAvailable
-            leaveLead()
-            // A kick may have come between arming and leaving, and its thread have found the lead taken. So look once
-            // more now that it can be taken; the fence pairs with the one in the driver's needsKick.
-            fullFence()
-            if view.available.isEmpty(at: place) || !takeLead() { return true }
-        }
-    }
-
-    /// Serves until the ring is empty; false when the lead was lost to another thread.
-    private func serveAvailable(_ exchange: Exchange) -> Bool {
-        while mayServe {
-            do throws(RingError) {
-                guard let chain = try pop() else { return true }
-                if considerAssistance() {
-                    guard try serveAssisted(chain, exchange) else { return false }
-                } else {
-                    guard serve(chain, view, exchange, as: .leader) else { return false }
-                }
-            } catch {
-                breakRing(error)
-                return true
-            }
-        }
-        return true
-    }
-
     /// Takes a chain, as leader. A move that was asked for before the driver made the chain available is made before the
     /// chain is walked.
     func pop() throws(RingError) -> PoppedChain? {
@@ -231,23 +165,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         return chain
     }
 
-    /// Looks for new chains for a while; whether there are some.
-    private func pollForMore() -> Bool {
-        // Who kicks serves, too: to look would be to take their work away and hand it from one processor to another.
-        if isLent.exchange(false, ordering: .relaxed) { return false }
-        let isFound = spin.pointee.spin {
-            // What is available stays so while the queue stops, or is broken: nobody takes it any more.
-            !mayServe || !view.available.isEmpty
-        }
-        return isFound && mayServe
-    }
-
     // MARK: one chain
 
     /// Walks a chain, serves it and returns it to the driver.
     ///
     /// - Returns: false when the thread has given its lead away meanwhile.
-    private func serve(
+    func serve(
         _ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, as role: Request.Role
     ) -> Bool {
         do throws(RingError) {
@@ -348,36 +271,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
         return false
     }
 
-    /// Gives the queue to another worker, because this thread is about to block.
-    func willBlock(_ request: Request) throws(Errno) {
-        if request.role == .onLoan { throw .restart }
-        guard !request.hasBlocked else { return }
-        // The worker on duty goes on without it.
-        if request.role == .assistant {
-            request.hasBlocked = true
-            return
-        }
-        let successor = stateLock.withLock { () -> Successor in
-            if parkedWorkers > 0 {
-                parkedWorkers -= 1
-                return .parked
-            }
-            return mayHaveThread ? .new : .none
-        }
-        // With all threads blocked the queue waits, as a queue with one thread does.
-        if successor == .none { return }
-        request.hasBlocked = true
-        if request.role == .leader { leaveLead() }
-        if successor == .parked {
-            dutyCalls.add(1)
-            dutyCalls.wake()
-        } else {
-            startWorker()
-        }
-    }
-
     /// Under `stateLock`.
-    private var mayHaveThread: Bool { workers.count + otherThreads < options.largestThreadCount }
+    var mayHaveThread: Bool { workers.count + otherThreads < options.largestThreadCount }
 
     /// Counts a thread that is no worker; whether there may be one.
     func takeThread() -> Bool {
@@ -390,68 +285,4 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable, BlockingHost {
 
     /// Undoes ``takeThread()``.
     func returnThread() { stateLock.withLock { otherThreads -= 1 } }
-
-    func startWait(_ request: Request, _ action: @escaping @Sendable () -> Void) throws(Errno) -> Int {
-        let wait = try session.interrupts.startWait(of: request.id, on: self, action)
-        guard isStopping else { return wait }
-        session.interrupts.endWait(wait)
-        throw .interrupted
-    }
-
-    func endWait(_ wait: Int) { session.interrupts.endWait(wait) }
-
-    private enum Successor { case none, parked, new }
-
-    // MARK: on loan
-
-    /// Serves the queue on the thread that kicked; false when a worker has to.
-    ///
-    /// It has the lead only while it pops, not while it serves: what is made available meanwhile is served by the
-    /// thread that kicks for it. So requests run in parallel where processors are idle, and one that takes long holds
-    /// up none behind it.
-    private func serveOnLoan() -> Bool {
-        lenders.add(1)
-        defer { lenders.add(UInt32.max) }
-        guard takeLead() else { return false }
-        isLent.store(true, ordering: .relaxed)
-        let exchange = takeExchange()
-        defer { returnExchange(exchange) }
-        var next = popOnLoan(exchange)
-        while let (chain, view) = next {
-            _ = serveWalked(chain, view, exchange, as: .onLoan)
-            next = takeLead() ? popOnLoan(exchange) : nil
-        }
-        return true
-    }
-
-    /// Takes a chain and walks it, as leader, and gives up the lead, with kicks asked for.
-    ///
-    /// It is walked before anybody else may pop: nothing behind a chain that breaks the ring is served.
-    private func popOnLoan(_ exchange: Exchange) -> (PoppedChain, RingView)? {
-        var chain: PoppedChain?
-        if mayServe {
-            do throws(RingError) {
-                let popped = try pop()
-                if let popped { try view.available.walk(from: popped, into: &exchange.segments) }
-                chain = popped
-            } catch {
-                breakRing(error)
-            }
-        }
-        let view = view
-        _ = armKicks()
-        let place = view.available.nextAvailable
-        leaveLead()
-        // Whoever kicked since found the lead taken or was told that no kick is wanted. That work is for the worker;
-        // the fence pairs with the one in the driver's needsKick.
-        fullFence()
-        if mayServe && !view.available.isEmpty(at: place) { doorbell.wake() }
-        return chain.map { ($0, view) }
-    }
-
-    private func takeExchange() -> Exchange {
-        stateLock.withLock { lentExchanges.popLast() } ?? Exchange(queueSize: size)
-    }
-
-    private func returnExchange(_ exchange: Exchange) { stateLock.withLock { lentExchanges.append(exchange) } }
 }
