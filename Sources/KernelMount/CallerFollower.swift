@@ -14,7 +14,7 @@ struct CallerFollower {
     /// Requests, one behind the other, that did not wait for the reader before it looks where their caller is. Those of a
     /// caller on the reader's own processor wait: it doesn't run while the caller does.
     private static let awaited = 2
-    /// Data in a request from which on it is large, and how many of those one after the other end the following.
+    /// A request that carries more is large, and how many of those one after the other end the following.
     private static let largeRequest = 16 << 10
     private static let patience = 4
     /// Requests follow each other quickly when there is less time between two, and how many have to before a reader defers.
