@@ -40,6 +40,9 @@ final class DescriptorBudget: Sendable {
     /// Whether inodes have all but what is left for files to be opened with.
     var isSpentOnInodes: Bool { inodeCount >= total - total / 8 }
 
+    /// The same for inodes that lose their names, which nothing else would find again: half of what is left is for them.
+    var isSpentOnNameless: Bool { inodeCount >= total - total / 16 }
+
     /// Says, once, that the client gets ENFILE, and what its user can do about it.
     func reportSpent(canEvict: Bool) {
         guard !isReported.exchange(true, ordering: .relaxed) else { return }

@@ -3,8 +3,8 @@ import Synchronization
 import Syscalls
 import SystemPackage
 
-/// Every open file and folder by its handle. An open one's inode is pinned, so that it can lose its last name and still be
-/// used by its node.
+/// Every open file and folder by its handle. An open one's inode is pinned, and so not evicted, so that it can lose its last
+/// name and still be used by its node. One that could not be held can be opened anew through the open file.
 final class HandleTable: Sendable {
     typealias Pin = Slab<OpenFile>.Pin
 
@@ -28,10 +28,9 @@ final class HandleTable: Sendable {
     ) throws(Errno) -> FileHandle {
         let file = OpenFile(
             node: node, rawDescriptor: descriptor.rawValue, waits: waits, writes: writes, listing: listing)
-        if inodes.budget.isSpent { try inodes.makeMuchRoom() }
+        try inodes.makeRoomForFile()
         let inode = try inodes.pin(node)
         do throws(Errno) {
-            _ = try inodes.descriptor(of: inode)  // held from now on, if it was evicted
             let name = try slab.insert(file)
             _ = descriptor.release()
             open.wrappingAdd(1, ordering: .relaxed)
@@ -54,6 +53,16 @@ final class HandleTable: Sendable {
             throw .badFileDescriptor
         }
         return pin
+    }
+
+    /// Some open file or folder of a node, held until ``unpin(_:)``. Looks at all that are open.
+    func pin(ofNode node: UInt64) -> Pin? {
+        for index in 1..<slab.end {
+            guard let pin = slab.pin(at: index) else { continue }
+            if pin.payload.node.rawValue == node { return pin }
+            unpin(pin)
+        }
+        return nil
     }
 
     @inline(__always)

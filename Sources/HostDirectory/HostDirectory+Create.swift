@@ -38,9 +38,25 @@ extension HostDirectory {
     ) throws(Errno) -> fuse_entry_out {
         try withFolder(parent, name) { folder throws(Errno) in
             try refuseChange()
+            let name = EntryName(folder: parent, name)
+            try refuseUnheld(name, in: folder)
             try asCaller(request, umask: umask) { () throws(Errno) in try body(folder) }
-            return try entry(in: folder, name.pointer, perhapsKnown: false)
+            return try entry(in: folder, name, perhapsKnown: false)
         }
+    }
+
+    /// Refuses to make what could not be held once it is there: a file so young can't be known by its name.
+    ///
+    /// - Throws: ENFILE, or EEXIST if there is something already, which may be used.
+    private func refuseUnheld(_ name: EntryName, in folder: FileDescriptor) throws(Errno) {
+        guard !inodes.hasRoomForOne() else { return }
+        var status = CKernel.statx()
+        do throws(Errno) {
+            try folder.look(at: name.pointer, into: &status)
+        } catch .noSuchFileOrDirectory {
+            throw inodes.spent()
+        }
+        throw .fileExists
     }
 
     /// Runs `body`, which makes a file, as who asked for it.
@@ -64,12 +80,12 @@ extension HostDirectory {
             // Whoever makes and removes the name in turn at the host can't keep this here for ever.
             for _ in 0..<16 {
                 do throws(Errno) {
-                    return try createNew(in: folder, name, arguments, request)
+                    return try createNew(in: folder, EntryName(folder: parent, name), arguments, request)
                 } catch {
                     guard error == .fileExists, arguments.flags & UInt32(O_EXCL) == 0 else { throw error }
                 }
                 do throws(Errno) {
-                    return try openExisting(in: folder, name, arguments, request)
+                    return try openExisting(in: folder, EntryName(folder: parent, name), arguments, request)
                 } catch {
                     guard error == .noSuchFileOrDirectory else { throw error }
                 }
@@ -79,8 +95,9 @@ extension HostDirectory {
     }
 
     private func createNew(
-        in folder: FileDescriptor, _ name: FileName, _ arguments: fuse_create_in, _ request: Request
+        in folder: FileDescriptor, _ name: EntryName, _ arguments: fuse_create_in, _ request: Request
     ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
+        try refuseUnheld(name, in: folder)
         let flags = openFlags(arguments.flags) & ~O_TRUNC
         let file = OwnedDescriptor(
             owning: try asCaller(request, umask: arguments.umask) { () throws(Errno) in
@@ -124,10 +141,10 @@ extension HostDirectory {
     }
 
     private func openExisting(
-        in folder: FileDescriptor, _ name: FileName, _ arguments: fuse_create_in, _ request: Request
+        in folder: FileDescriptor, _ name: EntryName, _ arguments: fuse_create_in, _ request: Request
     ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
         let opening = fuse_open_in(flags: arguments.flags, open_flags: arguments.open_flags)
-        let entry = try entry(in: folder, name.pointer, perhapsKnown: true)
+        let entry = try entry(in: folder, name, perhapsKnown: true)
         let node = NodeID(rawValue: entry.nodeid)
         do throws(Errno) {
             return (entry, try open(node, opening, request))

@@ -70,7 +70,7 @@ extension HostDirectory {
     /// The open file for an owner's locks.
     private func holder(_ key: LockTable.Key, _ handle: UInt64) throws(Errno) -> LockTable.Holder {
         if let holder = locks.holder(key) { return holder }
-        if inodes.budget.isSpent { try inodes.makeMuchRoom() }
+        try inodes.makeRoomForFile()
         return try withNode(key.node) { descriptor, inode throws(Errno) in
             try inode.checkIsRegular()
             let file = try openForLocks(descriptor)

@@ -11,7 +11,7 @@ extension HostDirectory {
         guard name.isEntryName else { throw .invalidArgument }
         return try withNode(parent) { folder, inode throws(Errno) in
             do throws(Errno) {
-                let name = EntryName(folder: parent, pointer: name.pointer, count: name.count)
+                let name = EntryName(folder: parent, name)
                 let found = try entry(in: folder, of: inode, name, isExpected: inodes.habits.expectsUse())
                 if found.attr.mode & UInt32(S_IFMT) != UInt32(S_IFDIR) { listingHabits.lookedUp(in: parent) }
                 return found
@@ -25,20 +25,20 @@ extension HostDirectory {
     public func forget(_ node: NodeID, count: UInt64) { inodes.forget(node, count: count) }
 
     /// What a name in a folder means: finds or makes the node, and counts a lookup of it. A new file is held, because it is
-    /// about to be used.
+    /// about to be used, if it can be.
     ///
     /// To hold a file takes two system calls and a descriptor, to look at it takes one: so a file that may be known is
     /// looked at first.
     func entry(
-        in folder: FileDescriptor, _ name: UnsafePointer<CChar>, perhapsKnown: Bool
+        in folder: FileDescriptor, _ name: EntryName, perhapsKnown: Bool
     ) throws(Errno) -> fuse_entry_out {
         if perhapsKnown {
             var status = CKernel.statx()
             let time = inodes.now
-            try folder.look(at: name, into: &status)
+            try folder.look(at: name.pointer, into: &status)
             if let known = inodes.retain(InodeKey(status), knownSince: time) { return entry(known, status, in: nil) }
         }
-        return try entry(holding: try folder.hold(name))
+        return try entry(holding: try folder.hold(name.pointer), as: name)
     }
 
     /// The same for who may never use the file: a new one is known by its name until then, if it can be.
@@ -58,14 +58,16 @@ extension HostDirectory {
             if let node = inodes.see(status, as: name, knownSince: time) { return entry(node, status, in: parent) }
         }
         guard mayHold else { throw .tooManyOpenFilesInSystem }
-        return try entry(holding: try folder.hold(name.pointer), in: parent)
+        return try entry(holding: try folder.hold(name.pointer), as: name, in: parent)
     }
 
     /// The same for a file that is held already.
-    func entry(holding descriptor: consuming OwnedDescriptor, in parent: Inode? = nil) throws(Errno) -> fuse_entry_out {
+    func entry(
+        holding descriptor: consuming OwnedDescriptor, as name: EntryName? = nil, in parent: Inode? = nil
+    ) throws(Errno) -> fuse_entry_out {
         var status = CKernel.statx()
         try descriptor.descriptor.status(mask: InodeKey.mask, into: &status)
-        return entry(try inodes.adopt(descriptor, status), status, in: parent)
+        return entry(try inodes.adopt(descriptor, status, as: name), status, in: parent)
     }
 
     /// The same for an entry of a listing: the host said which inode it is, so it is known whether it is held already. A

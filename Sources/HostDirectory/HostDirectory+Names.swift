@@ -17,16 +17,21 @@ extension HostDirectory {
     private func remove(_ parent: NodeID, _ name: FileName, flags: Int32) throws(Errno) {
         try withFolder(parent, name) { folder throws(Errno) in
             try refuseChange()
-            let held = holdUnheld(name, in: folder, parent)
+            let held = holdUnheld(EntryName(folder: parent, name), in: folder, losingName: true)
             defer { if let held { inodes.unpin(held) } }
             try folder.unlinkAt(name.pointer, flags: flags)
         }
     }
 
-    /// The inode that a name means, pinned and held, if it is known and was not held. The name is about to go away, and
+    /// The inode that a name means, pinned and held, if it is known and may not be held. The name is about to go away, and
     /// neither would find the file again without it nor a handle keep it.
-    private func holdUnheld(_ name: FileName, in folder: FileDescriptor, _ parent: NodeID) -> InodeTable.Pin? {
-        if let pin = holdNamed(name, in: folder, parent) { return pin }
+    ///
+    /// Where no descriptor is left, the name goes away nevertheless: if the file is open it is found through that, and if not
+    /// it is stale, as if the host had taken the name away.
+    ///
+    /// - Parameter losingName: false if it gets another name in the same moment.
+    private func holdUnheld(_ name: EntryName, in folder: FileDescriptor, losingName: Bool) -> InodeTable.Pin? {
+        if let pin = holdNamed(name, in: folder, losingName: losingName) { return pin }
         guard inodes.evictedCount > 0 else { return nil }
         var status = CKernel.statx()
         do throws(Errno) {
@@ -38,14 +43,13 @@ extension HostDirectory {
     }
 
     /// The same where the inode may be known by this name alone, which the file keeps losing even if it gets another.
-    private func holdNamed(_ name: FileName, in folder: FileDescriptor, _ parent: NodeID) -> InodeTable.Pin? {
-        let entry = EntryName(folder: parent, pointer: name.pointer, count: name.count)
-        guard inodes.mayBeKnown(as: entry) else { return nil }
+    private func holdNamed(_ name: EntryName, in folder: FileDescriptor, losingName: Bool) -> InodeTable.Pin? {
+        guard inodes.mayBeKnown(as: name) else { return nil }
         var status = CKernel.statx()
         do throws(Errno) {
             let held = try folder.hold(name.pointer)
             try held.descriptor.status(mask: InodeKey.mask, into: &status)
-            return inodes.hold(held, status)
+            return inodes.hold(held, status, losingName: losingName)
         } catch {
             return nil
         }
@@ -58,11 +62,16 @@ extension HostDirectory {
         try withFolder(parent, name) { folder throws(Errno) in
             try withFolder(newParent, newName) { newFolder throws(Errno) in
                 try refuseChange()
-                let held = holdNamed(name, in: folder, parent)
-                defer { if let held { inodes.unpin(held) } }
-                let replaced = holdUnheld(newName, in: newFolder, newParent)
+                let (old, new) = (EntryName(folder: parent, name), EntryName(folder: newParent, newName))
+                let exchanges = flags & UInt32(RENAME_EXCHANGE) != 0
+                let moved = holdNamed(old, in: folder, losingName: false)
+                defer { if let moved { inodes.unpin(moved) } }
+                let replaced = holdUnheld(new, in: newFolder, losingName: !exchanges)
                 defer { if let replaced { inodes.unpin(replaced) } }
                 try folder.renameAt(name.pointer, to: newFolder, newName.pointer, flags: flags)
+                // What there was no descriptor for is known by its new name.
+                if let moved { inodes.rename(moved, to: new) }
+                if exchanges, let replaced { inodes.rename(replaced, to: old) }
             }
         }
     }
@@ -75,7 +84,7 @@ extension HostDirectory {
             try withNode(node) { descriptor, _ throws(Errno) in
                 try descriptors.link(descriptor, to: folder, newName.pointer)
             }
-            return try entry(in: folder, newName.pointer, perhapsKnown: true)
+            return try entry(in: folder, EntryName(folder: newParent, newName), perhapsKnown: true)
         }
     }
 }

@@ -80,7 +80,7 @@ public final class HostDirectory: FileSystem {
     /// How many of the nodes are held by a handle of the host's and no descriptor.
     public var evictedInodeCount: Int { inodes.evictedCount }
 
-    /// How many of the nodes are known by name alone, because nobody has used them yet.
+    /// How many of the nodes are known by name alone, because nobody has used them yet, or no descriptor was left for them.
     public var namedInodeCount: Int { inodes.namedCount }
 
     /// Whether nodes can be held by handles: it was wanted, and the host allows it.
@@ -140,7 +140,22 @@ extension HostDirectory {
     ) throws(Errno) -> Result {
         let pin = try inodes.pin(node)
         defer { inodes.unpin(pin) }
-        return try body(try inodes.descriptor(of: pin), pin.payload)
+        let held = pin.wasEvicted ? try reopen(pin) : InodeDescriptor(held: pin.record.heldDescriptor)
+        defer { held.end() }
+        return try body(held.descriptor, pin.payload)
+    }
+
+    /// An inode without descriptor. When its name or its handle leads to it no more, but it is open, then through that.
+    private func reopen(_ pin: InodeTable.Pin) throws(Errno) -> InodeDescriptor {
+        do throws(Errno) {
+            return try inodes.descriptor(of: pin)
+        } catch .staleNFSFileHandle {
+            guard !pin.header.pointee.pins.isPinnedOnce, let file = handles.pin(ofNode: pin.id) else {
+                throw .staleNFSFileHandle
+            }
+            defer { handles.unpin(file) }
+            return inodes.keep(try descriptors.reopen(file.payload.descriptor, flags: O_PATH), for: pin)
+        }
     }
 
     /// Runs `body` with what holds the folder `parent`, in which `name` is to be looked for.

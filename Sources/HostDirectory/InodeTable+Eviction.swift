@@ -11,27 +11,40 @@ import SystemPackage
 /// without a name would be gone. Whether an inode is evicted is a bit of its ``PinWord``, set by one compare and exchange
 /// that also finds that nobody uses it: so who pins an inode that is not evicted may use the descriptor until it unpins.
 extension InodeTable {
-    /// The descriptor of an inode, valid while it is pinned.
+    /// A descriptor of an inode, valid while it is pinned, and until it is ended.
     ///
-    /// - Throws: ESTALE when it was evicted and has ceased to exist meanwhile.
+    /// - Throws: ESTALE when it had none and has ceased to exist meanwhile, or is not what its name means any more.
     @inline(__always)
-    func descriptor(of pin: Pin) throws(Errno) -> FileDescriptor {
-        pin.wasEvicted ? try reopen(pin) : pin.record.heldDescriptor
+    func descriptor(of pin: Pin) throws(Errno) -> InodeDescriptor {
+        pin.wasEvicted ? try reopen(pin) : InodeDescriptor(held: pin.record.heldDescriptor)
     }
 
-    private func reopen(_ pin: Pin) throws(Errno) -> FileDescriptor {
+    private func reopen(_ pin: Pin) throws(Errno) -> InodeDescriptor {
         switch evictionLock.withLock({ pin.hold }) {
-        case .descriptor(let held): return held
+        case .descriptor(let held): return InodeDescriptor(held: held)
         case .name(let name):
-            try makeRoomForOne()
-            restore(pin, try open(name, of: pin.payload))
+            do throws(Errno) {
+                return keep(try open(name, of: pin.payload), for: pin)
+            } catch .staleNFSFileHandle {
+                // Who took the name away meanwhile has held the file before.
+                guard case .descriptor(let held) = evictionLock.withLock({ pin.hold }) else {
+                    throw .staleNFSFileHandle
+                }
+                return InodeDescriptor(held: held)
+            }
         case .handle(let memory):
-            try makeRoomForOne()
             guard let mount = mounts.mount(pin.payload.key.mount) else { throw .staleNFSFileHandle }
-            restore(pin, try HostFileHandle.open(memory, on: mount.descriptor.descriptor, flags: O_PATH))
+            return keep(try HostFileHandle.open(memory, on: mount.descriptor.descriptor, flags: O_PATH), for: pin)
         }
+    }
+
+    /// Holds a pinned inode from now on, if there is room. If not, the descriptor is good for one request, and the inode
+    /// stays known by what it was known by.
+    func keep(_ descriptor: consuming OwnedDescriptor, for pin: Pin) -> InodeDescriptor {
+        guard hasRoomForOne() else { return InodeDescriptor(passing: descriptor) }
+        restore(pin, descriptor)
         makeRoom()
-        return pin.record.heldDescriptor
+        return InodeDescriptor(held: pin.record.heldDescriptor)
     }
 
     /// Gives a pinned inode a descriptor, unless another thread was faster: then it is one too many and closed.
@@ -76,15 +89,32 @@ extension InodeTable {
         sweep(evicting: min(excess, 2), looking: min(64 * (1 + excess), 4096))
     }
 
-    /// Evicts what can be evicted, as far as it is needed.
+    /// Whether an inode can be held. Where none can be evicted, the last descriptors are for files to be opened with: what is
+    /// known has to stay usable.
     ///
-    /// - Throws: ENFILE when nothing can be.
-    func makeMuchRoom() throws(Errno) {
+    /// - Parameter losingName: whether it is about to lose its name, by which it could be found as long as it has it.
+    func hasRoomForOne(losingName: Bool = false) -> Bool {
+        guard hasRoomForFile() else { return false }
+        return canEvict || !(losingName ? budget.isSpentOnNameless : budget.isSpentOnInodes)
+    }
+
+    /// Whether there is a descriptor for a file to be opened with. Evicts what can be evicted, as far as it is needed.
+    private func hasRoomForFile() -> Bool {
+        guard budget.isSpent else { return true }
         // The first time round may only find that everything was used.
         if canEvict { sweep(evicting: 64, looking: 2 * clock.count) }
-        guard budget.isSpent else { return }
+        return !budget.isSpent
+    }
+
+    /// - Throws: ENFILE when there is no descriptor for a file to be opened with.
+    func makeRoomForFile() throws(Errno) {
+        guard hasRoomForFile() else { throw spent() }
+    }
+
+    /// ENFILE, of which the log tells.
+    func spent() -> Errno {
         budget.reportSpent(canEvict: canEvict)
-        throw .tooManyOpenFilesInSystem
+        return .tooManyOpenFilesInSystem
     }
 
     private func sweep(evicting wanted: Int, looking looks: Int) {
@@ -145,11 +175,12 @@ extension InodeTable {
 
     // MARK: names that go away
 
-    /// Pins and holds the file of that key, if it is evicted: it is about to lose a name, perhaps its last.
+    /// Pins the file of that key, if it is known, so that it is not evicted now, and holds it if it was: it is about to lose a
+    /// name, perhaps its last.
     func hold(_ key: InodeKey) -> Pin? {
-        guard let pin = pinUnheld(key) else { return nil }
+        guard let pin = pin(key) else { return nil }
         do throws(Errno) {
-            _ = try reopen(pin)
+            try descriptor(of: pin).end()
             return pin
         } catch {
             unpin(pin)
@@ -157,13 +188,10 @@ extension InodeTable {
         }
     }
 
-    /// Pins the inode of that key, if it has no descriptor.
-    func pinUnheld(_ key: InodeKey) -> Pin? {
+    /// Pins the inode of that key.
+    func pin(_ key: InodeKey) -> Pin? {
         shard(of: key).pointee.withMap { map in
-            guard let (index, record) = map.pointee.find(key, in: slab), record.header.pointee.pins.isEvicted else {
-                return nil
-            }
-            return slab.pin(at: index)
+            map.pointee.find(key, in: slab).flatMap { slab.pin(at: $0.index) }
         }
     }
 }

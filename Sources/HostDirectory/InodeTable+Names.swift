@@ -11,6 +11,9 @@ import SystemPackage
 /// ``KnownName`` in place of a handle. When it is used first, the name is opened, and what it means has to have the key, the
 /// type and the time of birth of what was seen: else the node is stale, and Linux looks the name up anew. From then on it is
 /// a file like any other. Before a client takes the name away, the file is held.
+///
+/// Where no descriptor is left for that, the file stays known by its name, and each request opens it anew. A file that is
+/// open is found through that when its name is gone; see ``HostDirectory/withNode(_:_:)``.
 extension InodeTable {
     /// How many inodes are known by name alone.
     var namedCount: Int { named.load(ordering: .relaxed) }
@@ -51,32 +54,40 @@ extension InodeTable {
 
     private func insert(_ status: borrowing statx, as name: EntryName) -> NodeID? {
         let inode = Inode(key: InodeKey(status), birth: nextBirth(), mode: status.stx_mode)
-        // A file that is so young that its successor could be born in the same tick of the clock is held.
+        guard let known = known(inode, status, as: name) else { return nil }
+        do throws(Errno) {
+            return try insert(inode, known)
+        } catch {
+            return nil
+        }
+    }
+
+    /// What a file can be known by. Nothing for a folder, and for a file that is so young that its successor could be born in
+    /// the same tick of the clock: those have to be held.
+    func known(_ inode: Inode, _ status: borrowing statx, as name: EntryName) -> KnownName? {
         guard !inode.isFolder, name.count <= KnownName.longest, let birth = BirthTime(status), birth.isOver else {
             return nil
         }
-        let known = KnownName(name, birth: birth)
-        nameCounts.add(name)
-        named.wrappingAdd(1, ordering: .relaxed)
-        if let node = insert(inode, known) { return node }
-        drop(known)
-        return nil
+        return KnownName(name, birth: birth)
     }
 
-    /// Nothing if another thread was faster, or there are no places left.
-    private func insert(_ inode: Inode, _ known: KnownName) -> NodeID? {
-        shard(of: inode.key).pointee.withMap { map in
+    /// Takes a name over; nothing if another thread was faster.
+    ///
+    /// - Throws: ENFILE when there are no places left.
+    func insert(_ inode: Inode, _ known: KnownName) throws(Errno) -> NodeID? {
+        nameCounts.add(known.entry)
+        named.wrappingAdd(1, ordering: .relaxed)
+        var node: NodeID?
+        defer { if node == nil { drop(known) } }
+        node = try shard(of: inode.key).pointee.withMap { map throws(Errno) -> NodeID? in
             guard map.pointee.find(inode.key, in: slab) == nil else { return nil }
-            do throws(Errno) {
-                let name = try slab.insert(inode, word: 1, memory: known.memory) { record, index in
-                    map.pointee.link(record, at: index, in: slab)
-                }
-                map.pointee.lookups &+= 1
-                return NodeID(rawValue: name)
-            } catch {
-                return nil
+            let name = try slab.insert(inode, word: 1, memory: known.memory) { record, index in
+                map.pointee.link(record, at: index, in: slab)
             }
+            map.pointee.lookups &+= 1
+            return NodeID(rawValue: name)
         }
+        return node
     }
 
     /// A name is not what a file is known by any more.
@@ -92,7 +103,9 @@ extension InodeTable {
     func open(_ copy: KnownNameCopy, of inode: Inode) throws(Errno) -> OwnedDescriptor {
         let folder = try pin(copy.folder)
         defer { unpin(folder) }
-        let file = try copy.open(in: try descriptor(of: folder))
+        let held = try descriptor(of: folder)
+        defer { held.end() }
+        let file = try copy.open(in: held.descriptor)
         var status = CKernel.statx()
         try file.descriptor.status(mask: InodeKey.mask, into: &status)
         guard InodeKey(status) == inode.key, inode.isOfType(status.stx_mode), BirthTime(status) == copy.birth else {
@@ -106,16 +119,33 @@ extension InodeTable {
     /// Whether a file may be known by this name alone.
     func mayBeKnown(as name: EntryName) -> Bool { nameCounts.mayContain(name) }
 
-    /// Pins the inode of the file that `descriptor` holds, if it has none of its own, and gives it this one: the file is
-    /// about to lose a name, perhaps its last.
-    func hold(_ descriptor: consuming OwnedDescriptor, _ status: borrowing statx) -> Pin? {
-        guard let pin = pinUnheld(InodeKey(status)) else { return nil }
-        guard isSameFile(pin, descriptor.descriptor, status) else {
+    /// Pins the inode of the file that `descriptor` holds, if it has none of its own, and gives it this one, as long as there
+    /// are any: the file is about to lose a name, perhaps its last, or to get another.
+    func hold(_ descriptor: consuming OwnedDescriptor, _ status: borrowing statx, losingName: Bool) -> Pin? {
+        guard let pin = pin(InodeKey(status)) else { return nil }
+        guard pin.wasEvicted, isSameFile(pin, descriptor.descriptor, status) else {
             unpin(pin)
             return nil
         }
-        restore(pin, descriptor)
+        if hasRoomForOne(losingName: losingName) { restore(pin, descriptor) }
         return pin
+    }
+
+    /// Has a pinned inode that is known by its name be known by another one, which means it, too.
+    func rename(_ pin: Pin, to name: EntryName) {
+        guard name.count <= KnownName.longest,
+            let birth = evictionLock.withLock({ pin.record.knownName?.birth })
+        else { return }
+        let new = KnownName(name, birth: birth)
+        nameCounts.add(name)
+        let old = evictionLock.withLock { () -> KnownName? in
+            guard let old = pin.record.knownName else { return nil }  // another thread has held it meanwhile
+            pin.header.pointee.memory.store(new.memory, ordering: .releasing)
+            return old
+        }
+        let dropped = old ?? new
+        nameCounts.remove(dropped.entry)
+        dropped.deallocate()
     }
 }
 

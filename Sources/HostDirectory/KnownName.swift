@@ -10,6 +10,12 @@ struct EntryName {
     /// Bytes, without the terminator.
     let count: Int
 
+    init(folder: NodeID, pointer: UnsafePointer<CChar>, count: Int) {
+        (self.folder, self.pointer, self.count) = (folder, pointer, count)
+    }
+
+    init(folder: NodeID, _ name: FileName) { self.init(folder: folder, pointer: name.pointer, count: name.count) }
+
     /// Spread over 64 bits, of which the upper ones are good (FNV-1a, from the folder on).
     var hash: UInt64 {
         var hash = folder.rawValue &* 0x9E37_79B9_7F4A_7C15
@@ -18,7 +24,7 @@ struct EntryName {
     }
 }
 
-/// What is kept of a file that was seen and not used yet, in place of a descriptor: its name, and its time of birth, which
+/// What is kept of a file that was seen and is not held, in place of a descriptor: its name, and its time of birth, which
 /// tells whether the name still means this file. In memory of its own, where an evicted inode's has its handle.
 struct KnownName {
     /// The name is behind it, with a terminator.
