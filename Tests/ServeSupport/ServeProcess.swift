@@ -58,6 +58,16 @@ public final class ServeProcess: @unchecked Sendable {
         _ = Readiness.wait(readable: [process.descriptor], milliseconds: 10_000)
     }
 
+    /// Has the process that serves stand still, as one that hangs: it answers nothing any more. Whether it does.
+    public func freeze() -> Bool {
+        Foundation.kill(worker, SIGSTOP)
+        return Self.wait(seconds: 10) {
+            let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(worker)/task")) ?? []
+            let states = tasks.map { Self.text("/proc/\(worker)/task/\($0)/status") }
+            return !states.isEmpty && states.allSatisfy { $0.contains("State:\tT") }
+        }
+    }
+
     /// A file's text. What /proc gives comes in pieces, and one that is shorter than asked for is not the last.
     private static func text(_ path: String) -> String {
         guard let file = try? FileDescriptor.open(path, .readOnly) else { return "" }

@@ -164,21 +164,17 @@ struct AttachCommandTests {
         _ = first.outcome()
     }
 
-    @Test("A device that has become silent keeps neither the mount nor a shell from ending")
+    @Test("A device that has become silent keeps neither the mount from ending nor a shell that comes to it")
     func silent() throws {
-        let share = try folder.folder("share")
-        let socket = folder.path + "/socket"
-        let serve = try Child(commandPath, ["serve", share, "--socket-path", socket])
-        #expect(serve.firstLine().contains("is offered at"))
-        defer {
-            serve.signal(SIGKILL)
-            _ = serve.outcome()
-            cleanUp()
-        }
-        let child = try attach(to: socket)
-        serve.signal(SIGSTOP)
+        let serves = try [ServeProcess(), ServeProcess()]
+        defer { cleanUp() }
+        let child = try attach(to: serves[0].socketPath)
+        for serve in serves { #expect(serve.freeze()) }
+        let shell = try Child(commandPath, ["shell", "--socket-path", serves[1].socketPath, "-c", "ls"])
         child.signal(SIGTERM)
         #expect(child.outcome(seconds: 40).status == 0)
         #expect(!isMountPoint(mountPoint))
+        let outcome = shell.outcome()
+        #expect(outcome.status == 1 && outcome.errors.contains("no answer"), "\(outcome)")
     }
 }

@@ -1,6 +1,9 @@
 import Foundation
 import ProcessSupport
+import ServeSupport
+import SystemPackage
 import Testing
+import VirtioTestSupport
 
 /// The measurement itself: that every row is there, and nothing else when it is over.
 @Suite struct BenchCommandTests {
@@ -61,5 +64,67 @@ import Testing
         #expect(outcome.status == status)
         #expect(outcome.errors.hasPrefix("virtiofs: "))
         #expect(outcome.errors.split(separator: "\n").count == 1)
+    }
+}
+
+/// Devices of other processes that stop answering.
+extension BenchCommandTests {
+    /// Measures for an hour, so many requests at once; returns when it has made its files.
+    private func endlessBench(_ serve: ServeProcess, depth: Int) throws -> Child {
+        let bench = try Child(
+            commandPath,
+            [
+                "bench", "--socket-path", serve.socketPath, "--rows", "getattr", "--depths", "\(depth)", "--seconds",
+                "3600", "--entries", "1",
+            ])
+        let last = "\(serve.folder.path)/bench-\(bench.pid)/entries/entry-0"
+        let isReady = ServeProcess.wait(seconds: 60) { FileManager.default.fileExists(atPath: last) }
+        try #require(isReady, "\(bench.outcome(seconds: 0))")
+        return bench
+    }
+
+    @Test(
+        "A signal ends it also where the device has become silent",
+        arguments: [SIGTERM, SIGINT], [1, 4])
+    func silent(_ signal: Int32, depth: Int) throws {
+        let serve = try ServeProcess()
+        let bench = try endlessBench(serve, depth: depth)
+        #expect(serve.freeze())
+        bench.signal(signal)
+        let outcome = bench.outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "virtiofs: stopped; the device doesn't answer\n")
+    }
+
+    @Test("A signal ends it while the device works, and what it has made is gone", arguments: [1, 4])
+    func stopped(depth: Int) throws {
+        let serve = try ServeProcess()
+        let bench = try endlessBench(serve, depth: depth)
+        bench.signal(SIGTERM)
+        let outcome = bench.outcome()
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "virtiofs: stopped\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: serve.folder.path.string) == [])
+    }
+
+    @Test("It ends by itself where the device goes away", arguments: [1, 4])
+    func gone(depth: Int) throws {
+        let serve = try ServeProcess()
+        let bench = try endlessBench(serve, depth: depth)
+        serve.kill()
+        let outcome = bench.outcome()
+        #expect(outcome.status == 1)
+        // Perhaps it had not begun to measure.
+        let lines = outcome.errors.split(separator: "\n")
+        #expect(lines.count == 1 && lines[0].hasSuffix(" failed: Input/output error"), "\(outcome)")
+    }
+
+    @Test("It gives up a device that is silent from the beginning")
+    func silentAtFirst() throws {
+        let serve = try ServeProcess()
+        #expect(serve.freeze())
+        let outcome = try virtiofs("bench", "--socket-path", serve.socketPath)
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("no answer") && outcome.errors.split(separator: "\n").count == 1, "\(outcome)")
     }
 }

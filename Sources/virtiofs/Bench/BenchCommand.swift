@@ -3,7 +3,6 @@ import Glibc
 import HostDirectory
 import Syscalls
 import SystemPackage
-import VhostUser
 import Virtio
 import VirtioFSDevice
 import VirtioFSDriver
@@ -55,23 +54,36 @@ struct BenchCommand: ParsableCommand {
     private var wantedDepths: [Int] { depths?.split(separator: ",").map { Int($0) ?? 0 } ?? [] }
 
     func run() throws {
+        // What goes wrong is the command's to say.
+        LoggingSetup.start(level: nil)
         ResourceLimits.raiseOpenFiles()
         let stop = try StopSignals()
-        let driver = try makeDriver()
+        if let socketPath {
+            let device = try ForeignDevice(at: socketPath, options: driverOptions)
+            try run(on: device.driver, stop) { try device.withPatience($0) }
+        } else {
+            try run(on: try makeDriver(), stop) { try $0() }
+        }
+    }
+
+    /// - Parameter bounded: runs what must not wait for the device without end.
+    private func run(
+        on driver: VirtioFSDriver, _ stop: borrowing StopSignals, bounded: (() throws -> Void) throws -> Void
+    ) throws {
         var isSilent = false
         defer {
             // A device that answers nothing would not answer this.
             if !isSilent {
-                driver.closeSession()
-                driver.shutDown()
+                try? bounded {
+                    driver.closeSession()
+                    driver.shutDown()
+                }
             }
         }
         do {
-            let session = try BenchSession(driver, sleeps: socketPath != nil, stop: stop.descriptor)
-            let share = try BenchShare(session, entryCount: entries)
-            let figures = Result { try measure(share) }
-            try share.remove()
-            try write(figures.get())
+            var session: BenchSession!
+            try bounded { session = try BenchSession(driver, sleeps: socketPath != nil, stop: stop.descriptor) }
+            try write(measure(on: session))
         } catch let silence as SilentDevice {
             isSilent = true
             throw Failure("\(silence)")
@@ -80,15 +92,28 @@ struct BenchCommand: ParsableCommand {
         }
     }
 
+    /// Measures in a folder of its own, and removes it.
+    private func measure(on session: BenchSession) throws -> [BenchFigure] {
+        let share = try BenchShare(session, entryCount: entries)
+        let figures = Result { try measure(share) }
+        do {
+            try share.remove()
+        } catch {
+            // Where the device has gone away, what failed first says more.
+            if !(error is SilentDevice) { _ = try figures.get() }
+            throw error
+        }
+        return try figures.get()
+    }
+
     private func measure(_ share: BenchShare) throws -> [BenchFigure] {
         var figures: [BenchFigure] = []
         print(BenchFigure.header)
         for operation in try selected(of: BenchOperation.all(on: share)) {
             for depth in depths == nil || operation.depths == [1] ? operation.depths : wantedDepths {
-                if share.session.isStopped { throw Failure("stopped") }
                 let run = BenchRun(share.session, operation, depth: depth)
+                defer { run.forget(in: share) }
                 let figure = try run.measure(seconds: seconds)
-                run.forget(in: share)
                 print(figure.line)
                 fflush(nil)
                 figures.append(figure)
@@ -119,23 +144,19 @@ struct BenchCommand: ParsableCommand {
 
     // MARK: the device
 
-    private func makeDriver() throws -> VirtioFSDriver {
+    private var driverOptions: DriverOptions {
         var options = DriverOptions()
         options.queueSize = Self.queueSize
         options.usesPackedRings = ring == .packed
-        do {
-            return try VirtioFSDriver(transport: makeTransport(), options: options)
-        } catch let error as DriverError {
-            throw Failure("the driver can't bring up the device: \(error)")
-        }
+        return options
     }
 
-    private func makeTransport() throws -> any DriverTransport {
-        guard let socketPath else { return InProcessTransport(device: try makeDevice()) }
+    private func makeDriver() throws -> VirtioFSDriver {
         do {
-            return try FrontEndTransport(path: FilePath(socketPath))
-        } catch {
-            throw Failure("can't use the device at \(socketPath): \(error)")
+            return try VirtioFSDriver(
+                transport: InProcessTransport(device: try makeDevice()), options: driverOptions)
+        } catch let error as DriverError {
+            throw Failure("the driver can't bring up the device: \(error)")
         }
     }
 

@@ -36,6 +36,7 @@ final class BenchRun {
         {
             [unowned self] actor, reply in try proceed(actor, reply)
         }
+        if session.isStopped { throw Failure("stopped") }
         return BenchFigure(
             operation, depth: actors.count, items: items, nanoseconds: last - countsFrom, latencies: latencies)
     }
@@ -73,6 +74,6 @@ final class BenchRun {
         if isOpen(at: now) { begin(index, at: now) } else { running -= 1 }
     }
 
-    /// Whether what ends now counts: until the time is over, and at least one operation.
-    private func isOpen(at now: UInt64) -> Bool { now < end || latencies.isEmpty }
+    /// Whether what ends now counts: until the time is over, and at least one operation; but not once all is to end.
+    private func isOpen(at now: UInt64) -> Bool { (now < end || latencies.isEmpty) && !session.isEnding }
 }

@@ -15,6 +15,8 @@ final class BenchSession {
     let sleeps: Bool
     private let stop: FileDescriptor
     private let inbox = BenchInbox()
+    /// Whether a signal has come while somebody waited: nothing new is begun. Handlers may look at it.
+    private(set) var isEnding = false
     /// The head of the request that is being made.
     private let head = UnsafeMutableRawBufferPointer.allocate(byteCount: DriverLane.headSize, alignment: 8)
 
@@ -52,6 +54,7 @@ final class BenchSession {
     /// Sends a request for an actor, to whom the reply goes.
     func send(_ request: BenchRequest, of actor: Int) {
         _ = lane.prepare()
+        inbox.sends()
         let count = request.write(to: head, id: UInt64(actor + 1) << 1)
         lane.send(head: UnsafeRawBufferPointer(rebasing: head[..<count]), length: request.length, lending: true)
     }
@@ -91,7 +94,9 @@ final class BenchSession {
         while !inbox.isOver {
             let before = inbox.replies
             step()
-            if isStopped, !inbox.isOver, inbox.replies == before { throw SilentDevice() }
+            guard isStopped else { continue }
+            inbox.whileLocked { isEnding = true }
+            if !inbox.isOver, inbox.replies == before { throw SilentDevice() }
         }
     }
 
@@ -109,55 +114,6 @@ final class BenchSession {
     var isStopped: Bool {
         var polled = pollfd(fd: stop.rawValue, events: Int16(POLLIN), revents: 0)
         return poll(&polled, 1, 0) > 0
-    }
-}
-
-/// Where the driver's replies arrive: on the thread that looks for them, or on the transport's.
-private final class BenchInbox: @unchecked Sendable {
-    private let lock = Lock()
-    private var handler: ((Int, Reply) throws -> Void)?
-    private var isDone: () -> Bool = { true }
-    private let over = ParkingWord(1)
-    private var count = 0
-    /// What a handler threw.
-    private(set) var error: (any Error)?
-
-    func begin(_ handler: @escaping (Int, Reply) throws -> Void, until isDone: @escaping () -> Bool) {
-        lock.withLock {
-            self.handler = handler
-            self.isDone = isDone
-            over.store(0)
-        }
-    }
-
-    func end() {
-        lock.withLock {
-            handler = nil
-            isDone = { true }
-        }
-    }
-
-    func whileLocked(_ body: () -> Void) { lock.withLock(body) }
-
-    var isOver: Bool { over.value == 1 }
-    /// Replies that came.
-    var replies: Int { lock.withLock { count } }
-
-    func park(nanoseconds: Int) { over.park(while: 0, nanoseconds: nanoseconds) }
-
-    func take(_ reply: Reply) {
-        lock.withLock {
-            count &+= 1
-            guard error == nil, let handler else { return }
-            do {
-                try handler(Int(reply.id.rawValue >> 1) - 1, reply)
-            } catch {
-                self.error = error
-            }
-            guard error != nil || isDone() else { return }
-            over.store(1)
-            over.wake()
-        }
     }
 }
 
