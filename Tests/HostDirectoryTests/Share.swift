@@ -38,7 +38,7 @@ final class Share: @unchecked Sendable {
     deinit {
         fs.end()
         for name in names { name.deallocate() }
-        Self.removeTree(base)
+        Self.removeTree(Array(base.utf8CString))
     }
 
     func path(_ name: String) -> String { root + "/" + name }
@@ -179,19 +179,29 @@ final class Share: @unchecked Sendable {
     }
 
     static func names(in path: String) -> [String] {
+        bytes(ofNamesIn: Array(path.utf8CString)).map { name in
+            name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        }
+    }
+
+    /// Names that need not be text, each with its terminator, as `path` has one.
+    private static func bytes(ofNamesIn path: [CChar]) -> [[CChar]] {
         guard let folder = Glibc.opendir(path) else { return [] }
         defer { closedir(folder) }
-        var names: [String] = []
+        var names: [[CChar]] = []
         while let entry = Glibc.readdir(folder) {
-            let name = String(
-                cString: (UnsafeRawPointer(entry) + 19).assumingMemoryBound(to: CChar.self))  // d_name
-            if name != "." && name != ".." { names.append(name) }
+            let name = (UnsafeRawPointer(entry) + 19).assumingMemoryBound(to: CChar.self)  // d_name
+            if strcmp(name, ".") == 0 || strcmp(name, "..") == 0 { continue }
+            names.append(Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1)))
         }
         return names
     }
 
-    private static func removeTree(_ path: String) {
-        for name in names(in: path) where unlink(path + "/" + name) != 0 { removeTree(path + "/" + name) }
+    private static func removeTree(_ path: [CChar]) {
+        for name in bytes(ofNamesIn: path) {
+            let child = path.dropLast() + [CChar(bitPattern: UInt8(ascii: "/"))] + name
+            if unlink(child) != 0 { removeTree(child) }
+        }
         rmdir(path)
     }
 }
