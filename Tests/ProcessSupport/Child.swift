@@ -11,7 +11,8 @@ public struct Outcome: Sendable {
     public var errors: String
 }
 
-/// A child process whose output is collected. It ends by itself, or is killed when its time is up.
+/// A child process whose output is collected. It ends by itself, or is killed when its time is up, and when this process
+/// ends.
 public final class Child: @unchecked Sendable {
     public let pid: pid_t
     private let program: String
@@ -50,7 +51,7 @@ public final class Child: @unchecked Sendable {
             given?.readEnd.closeOwned()
             if !keepsInputOpen { given?.writeEnd.closeOwned() }
         }
-        pid = try spawn(
+        pid = try spawnBound(
             [program] + arguments, environment: environment, input: given?.readEnd, output: output.writeEnd,
             errors: errors.writeEnd)
     }

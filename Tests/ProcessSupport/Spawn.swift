@@ -1,6 +1,6 @@
-public import CKernel
+import CKernel
 import Glibc
-public import SystemPackage
+import SystemPackage
 
 /// Starts a program with the given standard streams, no other descriptor and no signal blocked.
 ///
@@ -11,8 +11,8 @@ public import SystemPackage
 ///   - arguments: the program's path first.
 ///   - environment: what is added to this process's own.
 ///   - input: standard input; nothing gives it /dev/null.
-public func spawn(
-    _ arguments: [String], environment: [String: String] = [:], input: FileDescriptor? = nil, output: FileDescriptor,
+func spawn(
+    _ arguments: [String], environment: [String: String], input: FileDescriptor?, output: FileDescriptor,
     errors: FileDescriptor
 ) throws(Errno) -> pid_t {
     // Tests of the device change this process's umask, and a child would inherit that.

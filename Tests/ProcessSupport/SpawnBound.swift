@@ -6,19 +6,23 @@ public import SystemPackage
 /// As ``spawn(_:environment:input:output:errors:)``, a program that is killed when this process ends, however it ends.
 ///
 /// Linux kills it when the thread ends that started it (PR_SET_PDEATHSIG(2const)), and the threads that run tests come and
-/// go. So it is started by a thread of its own, which then waits for its end.
+/// go. So it is started by a thread of its own, which then waits for its end. That one has the namespaces and the working
+/// folder of the caller.
 ///
-/// A program with privileges of its own, and one that changes its user, is not bound. `virtiofs serve` is: who stays outside
-/// of the sandbox changes none, and takes the other one along.
+/// A program with privileges of its own, and one that changes its user, is not bound; nor is what a program starts, if it
+/// doesn't see to that. `virtiofs serve` is: who stays outside of the sandbox changes none, and takes the other one along.
 public func spawnBound(
-    _ arguments: [String], output: FileDescriptor, errors: FileDescriptor
+    _ arguments: [String], environment: [String: String] = [:], input: FileDescriptor? = nil, output: FileDescriptor,
+    errors: FileDescriptor
 ) throws -> pid_t {
     // This process may have ended before the program asks for the signal.
     let shell = ["/bin/sh", "-c", "[ $PPID = \(getpid()) ] && exec \"$@\"", "sh"]
     let words = [try find("setpriv"), "--pdeathsig", "KILL"] + shell + arguments
     let start = Start()
     let thread = try OSThread(name: "keeper") {
-        start.begin(words, output, errors)
+        start.begin { () throws(Errno) in
+            try spawn(words, environment: environment, input: input, output: output, errors: errors)
+        }
         start.waitForEnd()
     }
     thread.detach()
@@ -29,8 +33,8 @@ private final class Start: @unchecked Sendable {
     private var result = Result<pid_t, Errno>.failure(.noChildProcess)
     private let hasResult = OneTimeEvent()
 
-    func begin(_ words: [String], _ output: FileDescriptor, _ errors: FileDescriptor) {
-        result = Result { () throws(Errno) in try spawn(words, output: output, errors: errors) }
+    func begin(_ spawn: () throws(Errno) -> pid_t) {
+        result = Result(catching: spawn)
         hasResult.signal()
     }
 

@@ -3,7 +3,7 @@ import Glibc
 import Syscalls
 import SystemPackage
 
-/// A child process on a terminal, with somebody at the keyboard.
+/// A child process on a terminal, with somebody at the keyboard, until it is ended, or this process ends.
 public final class TerminalChild {
     public let pid: pid_t
     private let terminal: OwnedDescriptor
@@ -23,7 +23,8 @@ public final class TerminalChild {
         guard other >= 0 else { throw CommandError(description: "the terminal's other end can't be opened") }
         let end = FileDescriptor(rawValue: other)
         defer { end.closeOwned() }
-        pid = try spawn([program] + arguments, environment: ["TERM": "xterm"], input: end, output: end, errors: end)
+        pid = try spawnBound(
+            [program] + arguments, environment: ["TERM": "xterm"], input: end, output: end, errors: end)
     }
 
     deinit {

@@ -1,6 +1,7 @@
 import CKernel
 import FUSEWire
 import Glibc
+import ProcessSupport
 import ServeSupport
 import Syscalls
 import SystemPackage
@@ -29,6 +30,24 @@ extension VhostUserTests {
             }
             let processes = try String(decoding: folder.content("processes"), as: UTF8.self).split(separator: " ")
             #expect(processes.count == 2 && (processes[0] == processes[1]) == (sandbox == "none"))
+            for process in processes { #expect(ends(try #require(pid_t(process))), "\(process)") }
+        }
+
+        @Test("It leaves no other program behind, neither one whose output it collects nor one on a terminal")
+        func killedPrograms() async throws {
+            let folder = TemporaryFolder()
+            await #expect(processExitsWith: .signal(SIGKILL)) { [path = folder.path.string as String] in
+                let file = OwnedDescriptor(
+                    owning: try FileDescriptor.open(
+                        FilePath(path + "/processes"), .writeOnly, options: .create, permissions: .ownerReadWrite))
+                let child = try Child("/bin/sh", ["-c", "echo up; exec sleep infinity"])
+                let other = try TerminalChild("/bin/sh", ["-c", "trap '' HUP; echo up; exec sleep infinity"])
+                #expect(child.firstLine() == "up" && other.wait(for: "up"))
+                try file.descriptor.writeAll(Array("\(child.pid) \(other.pid)".utf8))
+                withExtendedLifetime(other) { _ = kill(getpid(), SIGKILL) }
+            }
+            let processes = try String(decoding: folder.content("processes"), as: UTF8.self).split(separator: " ")
+            #expect(processes.count == 2)
             for process in processes { #expect(ends(try #require(pid_t(process))), "\(process)") }
         }
 
