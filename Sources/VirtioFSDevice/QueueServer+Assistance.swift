@@ -45,7 +45,7 @@ extension QueueServer {
     /// Without one, whoever is called is never seen to help, and dismissed.
     private func startAssistant() {
         guard takeThread() else { return }
-        let exchange = Exchange(queueSize: size)
+        let exchange = makeExchange()
         assistance.thread = try? OSThread(name: name + "+") { [self] in assist(with: exchange) }
         if assistance.thread == nil { returnThread() }
     }

@@ -11,8 +11,6 @@ extension QueueServer {
     /// thread that kicks for it. So requests run in parallel where processors are idle, and one that takes long holds
     /// up none behind it.
     func serveOnLoan() -> Bool {
-        lenders.add(1)
-        defer { lenders.add(UInt32.max) }
         guard takeLead() else { return false }
         isLent.store(true, ordering: .relaxed)
         let exchange = takeExchange()
@@ -51,7 +49,7 @@ extension QueueServer {
     }
 
     private func takeExchange() -> Exchange {
-        stateLock.withLock { lentExchanges.popLast() } ?? Exchange(queueSize: size)
+        stateLock.withLock { lentExchanges.popLast() } ?? makeExchange()
     }
 
     private func returnExchange(_ exchange: Exchange) { stateLock.withLock { lentExchanges.append(exchange) } }

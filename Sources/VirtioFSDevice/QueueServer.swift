@@ -39,8 +39,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     private let usedLock = Lock()
     /// 1 while a thread leads.
     let lead = ParkingWord(0)
-    /// Threads on loan.
-    let lenders = ParkingWord(0)
+    /// How threads on loan come in; made first.
+    @exclusivity(unchecked) private(set) var loans: LoanDesk<Files>!
     /// Whether one has served since a worker last looked.
     let isLent = Atomic<Bool>(false)
     /// Only a worker that leads touches it.
@@ -89,15 +89,17 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         // The last one is taken first.
         putAside += view.available.leftOver.reversed().map { ($0, view) }
         let kick = activation.takeKick()
-        var lending: (@Sendable () -> Bool)?
-        if options.kick == .adaptive {
-            lending = { [weak self] () -> Bool in self?.serveOnLoan() ?? false }
-        }
-        doorbell = Doorbell(event: kick, serve: lending)
+        let loans = LoanDesk(self)
+        self.loans = loans
+        let isLending = options.kick == .adaptive
+        doorbell = Doorbell(event: kick, serve: isLending ? { @Sendable () -> Bool in loans.serve() } : nil)
         startWorker()
     }
 
-    deinit { spin.deallocate() }
+    deinit {
+        loans?.close()
+        spin.deallocate()
+    }
 
     // MARK: starting and stopping
 
@@ -105,7 +107,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         stateLock.withLock { () -> Void in
             guard !isStopping else { return }
             do throws(Errno) {
-                workers.append(try OSThread(name: name) { [self] in work(with: Exchange(queueSize: size)) })
+                workers.append(try OSThread(name: name) { [self] in work(with: makeExchange()) })
             } catch {
                 logger.error("can't start a thread", metadata: ["queue": "\(name)", "error": "\(error)"])
             }
@@ -126,7 +128,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         endAssistance()
         // Threads on loan leave when they see `stopping`. The lead is then kept for ever.
         while !takeLead() { lead.park(while: 1, nanoseconds: 1_000_000) }
-        while lenders.value > 0 { lenders.park(while: lenders.value, nanoseconds: 1_000_000) }
+        loans.close()
         return view.available.nextAvailable
     }
 
@@ -167,6 +169,13 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
 
     // MARK: one chain
 
+    /// What a thread of this queue's serves with.
+    func makeExchange() -> Exchange {
+        let exchange = Exchange(queueSize: size)
+        exchange.request.server = self
+        return exchange
+    }
+
     /// Walks a chain, serves it and returns it to the driver.
     ///
     /// - Returns: false when the thread has given its lead away meanwhile.
@@ -186,7 +195,6 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         _ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, as role: Request.Role
     ) -> Bool {
         let request = exchange.request
-        request.server = self
         request.role = role
         request.hasBlocked = false
         do throws(Restart) {

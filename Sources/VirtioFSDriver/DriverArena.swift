@@ -58,15 +58,24 @@ struct DriverArena {
         let queue = queues[number]
         let parts = QueueLayout(size: queue.size, features: features.ringFeatures)
         region.pointer(at: queue.ring).initializeMemory(as: UInt8.self, repeating: 0, count: parts.total)
+        return configuration(number)
+    }
+
+    /// Where a queue's ring is.
+    func configuration(_ number: Int) -> QueueConfiguration {
+        let queue = queues[number]
+        let parts = QueueLayout(size: queue.size, features: features.ringFeatures)
         return QueueConfiguration(
             size: queue.size, descriptorArea: queue.ring, driverArea: queue.ring + UInt64(parts.driverOffset),
             deviceArea: queue.ring + UInt64(parts.deviceOffset), features: features.ringFeatures)
     }
 
-    func makeQueue(_ number: Int, ring: consuming DriverQueue, driver: VirtioFSDriver) -> RequestQueue {
+    func makeQueue(_ number: Int, ring: consuming DriverQueue, replies: ReplySink, driver: VirtioFSDriver)
+        -> RequestQueue
+    {
         let queue = queues[number]
         return RequestQueue(
             number: number, ring: ring, slotCount: queue.slotCount, layout: queue.layout, region: region,
-            firstSlot: queue.firstSlot, driver: driver)
+            firstSlot: queue.firstSlot, replies: replies, driver: driver)
     }
 }

@@ -39,18 +39,20 @@ final class RequestQueue: @unchecked Sendable {
     var slotCount: Int { slots.count }
     private let lock = Lock()
     private let state: UnsafeMutablePointer<State>
-    private unowned let driver: VirtioFSDriver
+    private let replies: ReplySink
+    private weak let driver: VirtioFSDriver?
     /// The device's, of this session; guarded by `lock`, because a thread may kick while the session is mended.
     @exclusivity(unchecked) private var doorbell: Doorbell?
 
     init(
         number: Int, ring: consuming DriverQueue, slotCount: Int, layout: SlotLayout, region: GuestRegion,
-        firstSlot: GuestAddress, driver: VirtioFSDriver
+        firstSlot: GuestAddress, replies: ReplySink, driver: VirtioFSDriver
     ) {
         self.number = number
         self.layout = layout
         self.region = region
         self.firstSlot = firstSlot
+        self.replies = replies
         self.driver = driver
         slots = .allocate(capacity: slotCount)
         slots.initialize(repeating: RequestSlot())
@@ -157,7 +159,7 @@ final class RequestQueue: @unchecked Sendable {
         guard let head = RequestHead(request), Opcode(rawValue: head.opcode)?.hasNoReply != true else { return }
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
         let reply = Reply(id: head.id, opcode: head.opcode, error: error, payload: nothing)
-        if let call { call.finish(reply) } else { driver.deliver(reply) }
+        if let call { call.finish(reply) } else { replies.deliver(reply) }
     }
 
     /// Requests that wait for a slot.
@@ -288,7 +290,9 @@ final class RequestQueue: @unchecked Sendable {
             bell?.ring(lending: false)
             switch next {
             case .nothing: return
-            case .broken(let error): return driver.ringBroke(self, error)
+            case .broken(let error):
+                driver?.ringBroke(self, error)
+                return
             case .reply(let slot, let written):
                 deliver(slot, written: written)
                 finished = slot
@@ -364,9 +368,9 @@ final class RequestQueue: @unchecked Sendable {
         guard record.shape != .none else { return }
         let reply = Reply(id: record.id, opcode: record.opcode, error: error, payload: payload)
         if error == nil, let opcode = Opcode(rawValue: record.opcode) {
-            driver.ledger.count(opcode, payload: payload)
+            replies.ledger.count(opcode, payload: payload)
         }
-        guard let call = record.call else { return driver.deliver(reply) }
+        guard let call = record.call else { return replies.deliver(reply) }
         call.takeRetainedValue().finish(reply)
     }
 

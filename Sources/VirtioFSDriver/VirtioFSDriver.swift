@@ -13,7 +13,7 @@ import Virtqueue
 public final class VirtioFSDriver: @unchecked Sendable {
     /// The tag in the device's configuration space.
     public let tag: String
-    public let ledger = NodeLedger()
+    public let ledger: NodeLedger
     public let requestQueueCount: Int
     /// Bytes of the longest request; the data of a WRITE is 80 less.
     public let largestRequest: Int
@@ -26,8 +26,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
     private let features: FeatureBits
     /// The hiprio queue, then the request queues.
     @exclusivity(unchecked) private(set) var queues: [RequestQueue] = []
-    /// Where replies go that no ``PendingCall`` waits for. Set before the first such request.
-    @exclusivity(unchecked) private var handler: (@Sendable (Reply) -> Void)?
+    private let replies: ReplySink
     /// See ``onInterruptOfParked(_:)``.
     @exclusivity(unchecked) private(set) var endsParked: @Sendable (RequestHead) -> Bool = { _ in true }
     @exclusivity(unchecked) private var keeper: SessionKeeper?
@@ -42,6 +41,8 @@ public final class VirtioFSDriver: @unchecked Sendable {
         self.transport = transport
         self.options = options
         self.logger = logger
+        ledger = NodeLedger()
+        replies = ReplySink(ledger)
         let probe = try Self.negotiate(transport, options)
         tag = probe.tag
         features = probe.features
@@ -55,8 +56,9 @@ public final class VirtioFSDriver: @unchecked Sendable {
         largestRequest = arena.requestLayout.largestRequest
         do throws(DriverError) {
             for number in arena.queues.indices {
-                let ring = try setUp(number)
-                queues.append(arena.makeQueue(number, ring: ring, driver: self))
+                let queue = arena.makeQueue(number, ring: try ring(number), replies: replies, driver: self)
+                queues.append(queue)
+                try setUp(queue)
             }
             try start()
         } catch {
@@ -67,20 +69,22 @@ public final class VirtioFSDriver: @unchecked Sendable {
         transport.onConfigurationChange { [weak self] in self?.configurationChanged() }
     }
 
-    /// Hands a fresh ring to the device; the driver's half of it.
-    private func setUp(_ number: Int) throws(DriverError) -> DriverQueue {
-        let configuration = arena.prepareRing(number)
-        do throws(TransportError) {
-            try transport.setUpQueue(number, configuration, memory: arena.map) { [weak self] in
-                self?.queues[number].completeUsed()
-            }
-        } catch {
-            throw .transport(error)
-        }
+    /// The driver's half of a fresh ring.
+    private func ring(_ number: Int) throws(DriverError) -> DriverQueue {
         do throws(RingError) {
-            return try DriverQueue(configuration, memory: arena.map)
+            return try DriverQueue(arena.prepareRing(number), memory: arena.map)
         } catch {
             throw .ring(error)
+        }
+    }
+
+    /// Hands a queue's fresh ring to the device.
+    private func setUp(_ queue: RequestQueue) throws(DriverError) {
+        let configuration = arena.configuration(queue.number)
+        do throws(TransportError) {
+            try transport.setUpQueue(queue.number, configuration, memory: arena.map) { [queue] in queue.completeUsed() }
+        } catch {
+            throw .transport(error)
         }
     }
 
@@ -107,13 +111,11 @@ public final class VirtioFSDriver: @unchecked Sendable {
     var hiprioQueue: RequestQueue { queues[0] }
 
     /// Sets where replies go; before the first request.
-    public func onReply(_ handler: @escaping @Sendable (Reply) -> Void) { self.handler = handler }
+    public func onReply(_ handler: @escaping @Sendable (Reply) -> Void) { replies.set(handler) }
 
     /// Sets whether an INTERRUPT for a request that has found no free slot yet ends it with EINTR, or leaves it to go out in
     /// its turn; before the first request. Without this, it ends.
     public func onInterruptOfParked(_ decision: @escaping @Sendable (RequestHead) -> Bool) { endsParked = decision }
-
-    func deliver(_ reply: Reply) { handler?(reply) }
 
     /// Sends a request of the hiprio kind (virtio 1.4, 5.11.6.2), from private memory.
     func submitHighPriority(_ request: UnsafeRawBufferPointer, lending: Bool) {
@@ -152,7 +154,10 @@ public final class VirtioFSDriver: @unchecked Sendable {
         ledger.clear()
         let probe = try Self.negotiate(transport, options)
         guard probe.features == features else { throw .features(offered: probe.features) }
-        for queue in queues { queue.restart(try setUp(queue.number)) }
+        for queue in queues {
+            queue.restart(try ring(queue.number))
+            try setUp(queue)
+        }
         try start()
         try openSessionAgain()
         for queue in queues { queue.resume() }
