@@ -13,6 +13,9 @@ struct AssistanceJudge {
 
     private var isAssisted = false
     private var start: (time: UInt64, chains: UInt64)?
+    /// With how many chains since the start it looks at the clock: with twice as many each time, as a look takes about as
+    /// long as it takes to pop a chain.
+    private var nextLook: UInt64 = 0
     /// Nanoseconds a chain without an assistant.
     private var costAlone: UInt64 = 0
     private var notBefore: UInt64 = 0
@@ -34,15 +37,19 @@ struct AssistanceJudge {
             start = nil
             return .asBefore
         }
-        let now = time()
+        let least = isAssisted ? Self.assisted : Self.alone
         guard let start, isAssisted == self.isAssisted else {
             self.isAssisted = isAssisted
-            self.start = (now, chains)
+            self.start = (time(), chains)
+            nextLook = least.chains
             return .asBefore
         }
-        let (passed, count) = (now &- start.time, chains &- start.chains)
-        let least = isAssisted ? Self.assisted : Self.alone
-        guard passed >= least.time, count >= least.chains else { return .asBefore }
+        let count = chains &- start.chains
+        guard count >= nextLook else { return .asBefore }
+        nextLook = count * 2
+        let now = time()
+        let passed = now &- start.time
+        guard passed >= least.time else { return .asBefore }
         self.start = nil
         let cost = passed / count
         return isAssisted ? judge(cost, at: now) : decide(cost, at: now)
