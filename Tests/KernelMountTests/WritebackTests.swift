@@ -1,3 +1,4 @@
+import CKernel
 import FUSEWire
 import Glibc
 import HostDirectory
