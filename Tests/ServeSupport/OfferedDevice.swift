@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import ProcessSupport
 import SystemPackage
@@ -36,8 +37,19 @@ public final class OfferedDevice {
         let confined = ["-o", "source=\(share)", "-o", "sandbox=chroot", "-o", "xattr"]
         let child = try Child(maker.rawValue, ["--socket-path=\(socket)"] + confined + options)
         (self.share, socketPath, process) = (share, socket, .foreign(child))
-        guard ServeProcess.wait(seconds: 10, until: { access(socket, F_OK) == 0 }) else {
+        guard ServeProcess.wait(seconds: 10, until: { Self.listens(at: socket) }) else {
             throw CommandError(description: "\(maker.rawValue) does not come up: \(child.outcome(seconds: 0))")
+        }
+    }
+
+    /// Whether somebody listens at a socket's path: between bind(2) and listen(2) it is there, and refuses connections. To try
+    /// one would be to take the only one that QEMU's virtiofsd accepts.
+    private static func listens(at path: String) -> Bool {
+        let table = (try? String(contentsOfFile: "/proc/net/unix", encoding: .utf8)) ?? ""
+        return table.split(separator: "\n").contains { line in
+            let fields = line.split(separator: " ")
+            // __SO_ACCEPTCON (include/uapi/linux/net.h).
+            return fields.last == Substring(path) && fields.count > 3 && fields[3] == "00010000"
         }
     }
 

@@ -1,42 +1,23 @@
 import Foundation
 import ServeSupport
-import Testing
 import SystemPackage
-import VirtioTestSupport
+import Testing
 
 extension VhostUserTests {
     /// The driver against a back end that this project did not write: QEMU's own virtiofsd, where it is installed.
-    @Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: foreignBackEnd) && geteuid() == 0))
+    @Suite(.enabled(if: OfferedDevice.Maker.present.contains(.qemu) && geteuid() == 0))
     struct ForeignBackEndTests {
         @Test("The driver reads and writes through QEMU's virtiofsd")
         func drives() throws {
-            let folder = TemporaryFolder()
-            let place = TemporaryFolder()
-            try folder.add("hello.txt", Array("hello".utf8))
-            let socket = place.path.appending("socket").string
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: foreignBackEnd)
-            process.arguments = [
-                "--socket-path=\(socket)", "-o", "source=\(folder.path.string)", "-o", "sandbox=chroot",
-            ]
-            process.standardInput = FileHandle.nullDevice
-            process.standardOutput = FileHandle.nullDevice
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            defer {
-                process.terminate()
-                process.waitUntilExit()
-            }
-            try #require(ServeProcess.wait(seconds: 10) { FileManager.default.fileExists(atPath: socket) })
-            let client = try Client(path: socket, packed: false)
+            let device = try OfferedDevice(by: .qemu)
+            let file = FilePath(device.share).appending("hello.txt").string
+            try "hello".write(toFile: file, atomically: false, encoding: .utf8)
+            let client = try Client(path: device.socketPath, packed: false)
             let node = try client.lookup("hello.txt")
             #expect(try client.read(node) == Array("hello".utf8))
             try client.write(to: node, Array("HELLO, world".utf8))
             client.close()
-            #expect(try folder.content("hello.txt") == Array("HELLO, world".utf8))
+            #expect(try String(contentsOfFile: file, encoding: .utf8) == "HELLO, world")
         }
     }
 }
-
-/// Where QEMU's package puts it.
-private let foreignBackEnd = "/usr/lib/qemu/virtiofsd"
