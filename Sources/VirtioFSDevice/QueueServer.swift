@@ -39,7 +39,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     private let usedLock = Lock()
     /// 1 while a thread leads.
     let lead = ParkingWord(0)
-    /// How threads on loan come in; made first.
+    /// How threads on loan come in; closed when the queue stops.
     @exclusivity(unchecked) private(set) var loans: LoanDesk<Files>!
     /// Whether one has served since a worker last looked.
     let isLent = Atomic<Bool>(false)

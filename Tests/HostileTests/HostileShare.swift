@@ -8,6 +8,7 @@ import VirtioTestSupport
 /// A folder that is served, beside and below things that must never change.
 final class HostileShare {
     private let folder: TemporaryFolder
+    /// What it lies on; goes last.
     private let memory: MemoryFolder
     /// What is served.
     var path: FilePath { folder.path.appending("share") }
