@@ -18,7 +18,7 @@ public final class Interrupts: @unchecked Sendable {
         sigemptyset(&set)
         sigaddset(&set, SIGINT)
         pthread_sigmask(SIG_BLOCK, &set, nil)
-        let descriptor = signalfd(-1, &set, Int32(SFD_CLOEXEC))
+        let descriptor = signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
         guard descriptor >= 0 else { throw .tooManyOpenFiles }
         signals = OwnedDescriptor(owning: FileDescriptor(rawValue: descriptor))
         stop = try EventDescriptor()
@@ -37,8 +37,13 @@ public final class Interrupts: @unchecked Sendable {
         if isDue { handler?() }
     }
 
-    /// What has come so far was meant for nobody.
-    func forget() { lock.withLock { isPending = false } }
+    /// What has come so far was meant for nobody, also what the thread that waits was not awake for yet.
+    func forget() {
+        lock.withLock {
+            _ = take()
+            isPending = false
+        }
+    }
 
     /// Ends the thread that waits.
     public func end() {
@@ -51,12 +56,17 @@ public final class Interrupts: @unchecked Sendable {
         while true {
             let ready = Readiness.wait(readable: [stop.descriptor, signals.descriptor])
             if ready[0] { return }
-            var taken = signalfd_siginfo()
-            _ = read(signals.rawValue, &taken, MemoryLayout<signalfd_siginfo>.size)
             lock.withLock { () -> (@Sendable () -> Void)? in
+                guard take() else { return nil }
                 isPending = handler == nil
                 return handler
             }?()
         }
+    }
+
+    /// Takes the signal if one has come, with the lock held; there is never more than one.
+    private func take() -> Bool {
+        var taken = signalfd_siginfo()
+        return read(signals.rawValue, &taken, MemoryLayout<signalfd_siginfo>.size) > 0
     }
 }
