@@ -30,6 +30,8 @@ struct CallerFollower {
     private var callers = CallerMix()
     private let lookup: CallerLookup
     private let deference: Deference
+    private let places: ReaderPlaces
+    private let index: Int
     private let thread = ck_gettid()
 
     private var processor: Int?
@@ -37,6 +39,8 @@ struct CallerFollower {
     private var interval = intervals.shortest
     private var waits = 0
     private var largeRequests = 0
+    private var nextPlaceLook: UInt64 = 0
+    private var hasPlace = false
 
     private var isDeferring = false
     private var deferringSince: UInt64 = 0
@@ -45,9 +49,12 @@ struct CallerFollower {
     private var notBefore: UInt64 = 0
     private var pause = pauses.first
 
-    init(_ lookup: CallerLookup, _ deference: Deference) {
+    /// - Parameter index: the reader's number.
+    init(_ lookup: CallerLookup, _ deference: Deference, _ places: ReaderPlaces, index: Int) {
         self.lookup = lookup
         self.deference = deference
+        self.places = places
+        self.index = index
     }
 
     /// A request is about to be served.
@@ -61,7 +68,11 @@ struct CallerFollower {
         // FORGET and the like are nobody's, and a RELEASE is nothing that anybody waits for.
         guard header.pid != 0, header.opcode != Opcode.release.rawValue else { return }
         callers.note(header.pid)
-        guard isAlone, !callers.areSeveral else { return roam() }
+        guard isAlone, !callers.areSeveral else {
+            roam()
+            return isAlone ? leavePlace() : keepPlace(at: turn.received)
+        }
+        leavePlace()
         guard !isLarge(header, head, length) else {
             largeRequests += 1
             return largeRequests >= Self.patience ? roam() : ()
@@ -139,8 +150,24 @@ struct CallerFollower {
         Affinity.roam()
     }
 
+    private mutating func keepPlace(at now: UInt64) {
+        guard now >= nextPlaceLook else { return }
+        nextPlaceLook = now &+ ReaderPlaces.interval
+        places.keepApart(index)
+        hasPlace = true
+    }
+
+    private mutating func leavePlace() {
+        guard hasPlace else { return }
+        places.leave(index)
+        hasPlace = false
+    }
+
     /// The reader is to park.
-    mutating func rest() { roam() }
+    mutating func rest() {
+        roam()
+        leavePlace()
+    }
 }
 
 /// Whether requests come from one caller or from several at a time.

@@ -123,7 +123,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
             ended.ring()
         }
         var turn = ReaderTurn()
-        var follower = CallerFollower(crew.lookup, crew.deference)
+        var follower = CallerFollower(crew.lookup, crew.deference, crew.places, index: index)
         // A thread that has ended is not to be rescued: its number may be another's by then.
         defer { follower.rest() }
         while !stopping.load(ordering: .acquiring) {

@@ -11,6 +11,12 @@ public enum Affinity {
         return set
     }()
 
+    /// The processors that this process may use.
+    public static let processors: [Int] = (0..<MemoryLayout<cpu_set_t>.size * 8).filter(isAllowed)
+
+    /// The processor that the calling thread is on (sched_getcpu(3)).
+    public static var currentProcessor: Int { Int(sched_getcpu()) }
+
     /// How many processors this process may use.
     public static var count: Int { withUnsafeBytes(of: allowed) { $0.reduce(0) { $0 + $1.nonzeroBitCount } } }
 
