@@ -25,7 +25,7 @@ public struct Lock: ~Copyable, @unchecked Sendable {
     public func unlock() { pthread_mutex_unlock(mutex) }
 
     /// Runs `body` with the lock held. It must not make a call that can block.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func withLock<Result: ~Copyable, Failure: Error>(
         _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
