@@ -103,12 +103,12 @@ import Testing
         Share.write("one", to: share.path("file"))
         let file = try FileDescriptor.open(share.path("file"), .readOnly)
         defer { try? file.close() }
-        var flags = UInt32(FS_APPEND_FL)
+        // Beside those that the host has set: without its FS_EXTENT_FL, ext4 would have to lay the file out anew.
+        var before: UInt32 = 0
+        _ = try file.control(ck_fs_ioc_getflags, &before)
+        var flags = before | UInt32(FS_APPEND_FL)
         _ = try file.control(ck_fs_ioc_setflags, &flags)
-        defer {
-            flags = 0
-            _ = try? file.control(ck_fs_ioc_setflags, &flags)
-        }
+        defer { _ = try? file.control(ck_fs_ioc_setflags, &before) }
         let node = try share.node("file")
         #expect(errorOf { try share.open(node, O_WRONLY) } == .notPermitted)
         let handle = try share.open(node, O_WRONLY | O_APPEND)

@@ -7,6 +7,7 @@ struct ChainForge {
     /// Where buffers and tables of forged chains lie. Nothing else does.
     let arena: GuestAddress
     static let arenaSize = 64 << 10
+    private static let nothing = RawDescriptor(address: 0, length: 0, flags: 0, next: 0)
 
     private let memory: MockGuestMemory
     private let queue: MockQueue
@@ -31,10 +32,9 @@ struct ChainForge {
         for _ in 0..<generator.pick([0, 0, 0, 0, 0, 0, 0, 1, 1, 3]) {
             spoil(&descriptors[Int.random(in: descriptors.indices, using: &generator)], &generator)
         }
-        let nothing = RawDescriptor(address: 0, length: 0, flags: 0, next: 0)
-        for index in 0..<queue.ring.size { queue.ring.setDescriptor(index, nothing) }
+        for index in 0..<queue.ring.size { queue.ring.setDescriptor(index, Self.nothing) }
         let usesTable = generator.once(in: 3)
-        var head = nothing
+        var head = Self.nothing
         if usesTable {
             head = writeTable(descriptors, &generator)
             if generator.once(in: 4) { spoil(&head, &generator) }
@@ -107,7 +107,8 @@ struct ChainForge {
 
     private func writeTable(_ entries: [RawDescriptor], _ generator: inout SeededGenerator) -> RawDescriptor {
         let table = arena + UInt64(60 << 10) + generator.pick([0, 0, 0, 8, 1])
-        memory.write(entries.flatMap(\.bytes), at: table)
+        // The device may be told of one entry more, and is not to find one of an earlier table there.
+        memory.write((entries + [Self.nothing]).flatMap(\.bytes), at: table)
         let length = UInt32(16 * entries.count)
         return RawDescriptor(
             address: table.rawValue,
