@@ -34,6 +34,12 @@ final class ReaderPlaces: Sendable {
     /// The calling reader needs no processor of its own any more.
     func leave(_ index: Int) { places[index].processor.store(-1, ordering: .relaxed) }
 
+    /// Where a reader was last, if it has a processor of its own.
+    func processor(of index: Int) -> Int? {
+        let found = places[index].processor.load(ordering: .relaxed)
+        return found < 0 ? nil : found
+    }
+
     private func isFree(_ processor: Int) -> Bool {
         !places.contains { $0.processor.load(ordering: .relaxed) == processor }
     }
