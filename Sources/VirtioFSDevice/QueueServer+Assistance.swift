@@ -24,7 +24,7 @@ extension QueueServer {
     func considerAssistance() -> Bool {
         let isAssisted = assistance.isCalled.value == 1
         let verdict = assistance.judge.consider(
-            hasBacklog: view.available.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted, chains: popCount,
+            hasBacklog: view.available.pointee.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted, chains: popCount,
             at: monotonicNanoseconds())
         switch verdict {
         case .asBefore: return isAssisted
@@ -57,7 +57,7 @@ extension QueueServer {
     /// - Returns: false when the thread has neither lead nor duty any more.
     func serveAssisted(_ chain: PoppedChain, _ exchange: Exchange) throws(RingError) -> Bool {
         let view = view
-        try view.available.walk(from: chain, into: &exchange.segments)
+        try view.available.pointee.walk(from: chain, into: &exchange.segments)
         leaveLead()
         guard serveWalked(chain, view, exchange, as: .worker) else { return false }
         return waitForLead()
@@ -103,7 +103,7 @@ extension QueueServer {
         guard mayServe else { return nil }
         do throws(RingError) {
             guard let chain = try pop() else { return nil }
-            try view.available.walk(from: chain, into: &exchange.segments)
+            try view.available.pointee.walk(from: chain, into: &exchange.segments)
             return (chain, view)
         } catch {
             breakRing(error)

@@ -10,13 +10,13 @@ extension QueueServer {
     func leaveLead() { lead.store(0) }
 
     private func suppressKicks() {
-        view.available.suppressKicks()
+        view.available.pointee.suppressKicks()
         noteEvents()
     }
 
     /// Asks for kicks; whether the ring is empty.
     func armKicks() -> Bool {
-        let isEmpty = view.available.armKicks()
+        let isEmpty = view.available.pointee.armKicks()
         noteEvents()
         return isEmpty
     }
@@ -31,7 +31,7 @@ extension QueueServer {
     /// - Parameter exchange: the calling worker's.
     /// - Returns: false when an operation blocked on the way, and somebody else has lead and duty now.
     func leadUntilEmpty(_ exchange: Exchange) -> Bool {
-        if !view.available.isEmpty { spin.pointee.end() }
+        if !view.available.pointee.isEmpty { spin.pointee.end() }
         while true {
             suppressKicks()
             repeat {
@@ -43,12 +43,12 @@ extension QueueServer {
             }
             guard armKicks() else { continue }
             let view = view
-            let place = view.available.nextAvailable
+            let place = view.available.pointee.nextAvailable
             leaveLead()
             // A kick may have come between arming and leaving, and its thread have found the lead taken. So look once
             // more now that it can be taken; the fence pairs with the one in the driver's needsKick.
             fullFence()
-            if view.available.isEmpty(at: place) || !takeLead() { return true }
+            if view.available.pointee.isEmpty(at: place) || !takeLead() { return true }
         }
     }
 
@@ -76,7 +76,7 @@ extension QueueServer {
         if isLent.exchange(false, ordering: .relaxed) { return false }
         let isFound = spin.pointee.spin {
             // What is available stays so while the queue stops, or is broken: nobody takes it any more.
-            !mayServe || !view.available.isEmpty
+            !mayServe || !view.available.pointee.isEmpty
         }
         return isFound && mayServe
     }

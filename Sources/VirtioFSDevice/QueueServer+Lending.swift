@@ -31,7 +31,7 @@ extension QueueServer {
         if mayServe {
             do throws(RingError) {
                 let popped = try pop()
-                if let popped { try view.available.walk(from: popped, into: &exchange.segments) }
+                if let popped { try view.available.pointee.walk(from: popped, into: &exchange.segments) }
                 chain = popped
             } catch {
                 breakRing(error)
@@ -39,12 +39,12 @@ extension QueueServer {
         }
         let view = view
         _ = armKicks()
-        let place = view.available.nextAvailable
+        let place = view.available.pointee.nextAvailable
         leaveLead()
         // Whoever kicked since found the lead taken or was told that no kick is wanted. That work is for the worker;
         // the fence pairs with the one in the driver's needsKick.
         fullFence()
-        if mayServe && !view.available.isEmpty(at: place) { doorbell.wake() }
+        if mayServe && !view.available.pointee.isEmpty(at: place) { doorbell.wake() }
         return chain.map { ($0, view) }
     }
 

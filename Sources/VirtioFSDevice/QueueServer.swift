@@ -82,12 +82,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
                 activation.configuration, memory: activation.memory, start: activation.start,
                 inflight: activation.inflight),
             in: RingMove(configuration: activation.configuration, memory: activation.memory))
-        used = view.available.usedWriter()
+        used = view.available.pointee.usedWriter()
         spin = .allocate(capacity: 1)
         spin.initialize(to: AdaptiveSpin(longest: options.pollNanoseconds))
         putAside.reserveCapacity(Int(size))
         // The last one is taken first.
-        putAside += view.available.leftOver.reversed().map { ($0, view) }
+        putAside += view.available.pointee.leftOver.reversed().map { ($0, view) }
         let kick = activation.takeKick()
         let loans = LoanDesk(self)
         self.loans = loans
@@ -129,7 +129,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         // Threads on loan leave when they see `stopping`. The lead is then kept for ever.
         while !takeLead() { lead.park(while: 1, nanoseconds: 1_000_000) }
         loans.close()
-        return view.available.nextAvailable
+        return view.available.pointee.nextAvailable
     }
 
     var isStopping: Bool { stopping.load(ordering: .acquiring) }
@@ -152,7 +152,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     private func makeMove() throws(RingError) {
         hasMove.store(false, ordering: .relaxed)
         guard let move = stateLock.withLock({ nextMove.take() }) else { return }
-        view = RingView(try view.available.moved(to: move.configuration, memory: move.memory), in: move)
+        view = RingView(try view.available.pointee.moved(to: move.configuration, memory: move.memory), in: move)
         try usedLock.withLock { () throws(RingError) in
             try used.move(to: move.configuration, memory: move.memory)
         }
@@ -161,7 +161,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     /// Takes a chain, as leader. A move that was asked for before the driver made the chain available is made before the
     /// chain is walked.
     func pop() throws(RingError) -> PoppedChain? {
-        let chain = try view.available.pop()
+        let chain = try view.available.pointee.pop()
         if chain != nil { popCount &+= 1 }
         if hasMove.load(ordering: .acquiring) { try makeMove() }
         return chain
@@ -183,7 +183,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         _ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, as role: Request.Role
     ) -> Bool {
         do throws(RingError) {
-            try view.available.walk(from: chain, into: &exchange.segments)
+            try view.available.pointee.walk(from: chain, into: &exchange.segments)
         } catch {
             breakRing(error)
             return true

@@ -5,15 +5,22 @@ import Virtqueue
 
 /// The consuming half of a queue in the map of guest memory that it was opened in. When the memory changes, the queue goes
 /// on with a new one; who works with a chain keeps the one that the chain is walked in, and so the chain's memory.
-final class RingView: Sendable {
-    let available: AvailableReader
+final class RingView: @unchecked Sendable {
+    /// In a place of its own, so that a leader, whose queue holds the view, uses it without a reference more.
+    let available: UnsafeMutablePointer<AvailableReader>
     private let configuration: QueueConfiguration
     private let memory: GuestMemoryMap
 
     init(_ available: consuming AvailableReader, in place: RingMove) {
-        self.available = available
+        self.available = .allocate(capacity: 1)
+        self.available.initialize(to: available)
         configuration = place.configuration
         memory = place.memory
+    }
+
+    deinit {
+        available.deinitialize(count: 1)
+        available.deallocate()
     }
 }
 
