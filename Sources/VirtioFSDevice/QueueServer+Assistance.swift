@@ -24,7 +24,8 @@ extension QueueServer {
     func considerAssistance() -> Bool {
         let isAssisted = assistance.isCalled.value == 1
         let verdict = assistance.judge.consider(
-            hasBacklog: view.available.pointee.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted, chains: popCount,
+            hasBacklog: view.available.pointee.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted,
+            chains: popCount,
             at: monotonicNanoseconds())
         switch verdict {
         case .asBefore: return isAssisted
