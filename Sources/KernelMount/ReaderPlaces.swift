@@ -1,7 +1,7 @@
 import Synchronization
 import Syscalls
 
-/// Keeps the readers that serve several callers on processors of their own.
+/// Keeps readers that serve side by side, mostly for several callers, on processors of their own.
 ///
 /// Two on one processor push the callers to the others, and every request and every answer then wakes a thread across
 /// processors, which takes longer than a small request; and there is nothing in that to make the scheduler change it soon.

@@ -25,8 +25,7 @@ extension QueueServer {
         let isAssisted = assistance.isCalled.value == 1
         let verdict = assistance.judge.consider(
             hasBacklog: view.available.pointee.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted,
-            chains: popCount,
-            at: monotonicNanoseconds())
+            chains: popCount, at: monotonicNanoseconds())
         switch verdict {
         case .asBefore: return isAssisted
         case .call: return callAssistant()
