@@ -18,7 +18,7 @@ public enum Affinity {
     public static var currentProcessor: Int { Int(sched_getcpu()) }
 
     /// How many processors this process may use.
-    public static var count: Int { withUnsafeBytes(of: allowed) { $0.reduce(0) { $0 + $1.nonzeroBitCount } } }
+    public static var count: Int { processors.count }
 
     /// Keeps the calling thread on one processor, if it is one that this process may use; whether it is.
     public static func stay(on processor: Int) -> Bool {

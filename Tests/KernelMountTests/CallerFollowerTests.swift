@@ -71,7 +71,7 @@ struct CallerFollowerTests {
     }
 
     /// How many the calling thread may run on.
-    private static var processorCount: Int {
+    static var processorCount: Int {
         var set = cpu_set_t()
         sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
         return withUnsafeBytes(of: set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
