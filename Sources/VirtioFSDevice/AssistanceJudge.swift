@@ -1,32 +1,52 @@
 /// Whether an assistant is worth its while. It may not be: where no processor is free, or where the host lets only one at
 /// a time do what is asked for, as with writes to one file. So it is tried, and the time that a chain takes compared.
+///
+/// Only time in which chains wait is looked at: who has caught up with the driver waits for it, however many he is.
 struct AssistanceJudge {
-    /// So many chains have to wait for the whole of a measurement.
+    /// So many chains have to wait behind the one that is served.
     static let backlog: UInt16 = 2
-    /// A chain that takes less is not worth the way from one processor to another, in nanoseconds.
-    private static let expensive: UInt64 = 4_000
+    /// Chains that take less, in nanoseconds, are popped several at once: one is not worth the way of the ring from one
+    /// processor to another.
+    private static let expensive: UInt64 = 20_000
     /// How long it measures without an assistant, and with one: nanoseconds and chains.
-    private static let alone: (time: UInt64, chains: UInt64) = (60_000, 2)
-    private static let assisted: (time: UInt64, chains: UInt64) = (1_000_000, 16)
+    private static let alone = Span(time: 200_000, chains: 2)
+    private static let assisted = Span(time: 1_000_000, chains: 16)
+    /// For how long an assistant is called whenever chains wait until it is compared anew, in nanoseconds.
+    private static let trust: UInt64 = 100_000_000
     /// How long it does without an assistant that was in vain, at first and at most, in nanoseconds.
     private static let pauses: (first: UInt64, longest: UInt64) = (10_000_000, 1_000_000_000)
 
-    private var isAssisted = false
-    private var start: (time: UInt64, chains: UInt64)?
-    /// With how many chains since the start it looks at the clock: with twice as many each time, as a look takes about as
-    /// long as it takes to pop a chain.
+    /// Time in which chains waited, and how many were popped in it.
+    private struct Span {
+        var time: UInt64 = 0
+        var chains: UInt64 = 0
+    }
+
+    private var span = Span()
+    private var assistedSpan = Span()
+    /// Since when chains have been waiting without a break.
+    private var start: Span?
+    /// With how many chains it looks at the clock: with twice as many each time, as a look takes about as long as it takes
+    /// to pop a chain.
     private var nextLook: UInt64 = 0
+    private var wasAssisted = false
     /// Nanoseconds a chain without an assistant.
     private var costAlone: UInt64 = 0
+    private var trustedUntil: UInt64 = 0
     private var notBefore: UInt64 = 0
     private var pause = pauses.first
 
-    enum Verdict { case asBefore, call, dismiss }
+    enum Verdict: Equatable {
+        case asBefore
+        /// So many chains are to be popped at once.
+        case call(share: Int)
+        case dismiss
+    }
 
-    /// The leader is about to serve a chain.
+    /// The leader is about to pop.
     ///
     /// - Parameters:
-    ///   - hasBacklog: whether more than ``backlog`` chains wait behind it.
+    ///   - hasBacklog: whether more than ``backlog`` chains wait.
     ///   - isAssisted: whether the assistant is at work.
     ///   - chains: how many were popped until now, by whomever.
     ///   - time: in nanoseconds.
@@ -34,42 +54,64 @@ struct AssistanceJudge {
         hasBacklog: Bool, isAssisted: Bool, chains: UInt64, at time: @autoclosure () -> UInt64
     ) -> Verdict {
         guard hasBacklog else {
+            if let start { count(since: start, chains, at: time()) }
             start = nil
             return .asBefore
         }
-        let least = isAssisted ? Self.assisted : Self.alone
-        guard let start, isAssisted == self.isAssisted else {
-            self.isAssisted = isAssisted
-            self.start = (time(), chains)
-            nextLook = least.chains
-            return .asBefore
+        guard let start = self.start, isAssisted == wasAssisted else {
+            let now = time()
+            self.start = Span(time: now, chains: chains)
+            wasAssisted = isAssisted
+            nextLook = current.chains &+ Self.least(isAssisted).chains
+            return !isAssisted && now < trustedUntil ? call : .asBefore
         }
-        let count = chains &- start.chains
-        guard count >= nextLook else { return .asBefore }
-        nextLook = count * 2
+        guard current.chains &+ chains &- start.chains >= nextLook else { return .asBefore }
         let now = time()
-        let passed = now &- start.time
-        guard passed >= least.time else { return .asBefore }
-        self.start = nil
-        let cost = passed / count
+        count(since: start, chains, at: now)
+        self.start = Span(time: now, chains: chains)
+        nextLook = current.chains * 2
+        let least = Self.least(isAssisted)
+        guard current.time >= least.time, current.chains >= least.chains else { return .asBefore }
+        let cost = current.time / current.chains
+        current = Span()
+        nextLook = least.chains
         return isAssisted ? judge(cost, at: now) : decide(cost, at: now)
     }
 
-    /// Without an assistant: is one to be tried?
-    private mutating func decide(_ cost: UInt64, at now: UInt64) -> Verdict {
-        guard cost >= Self.expensive, now >= notBefore else { return .asBefore }
-        costAlone = cost
-        return .call
+    private static func least(_ isAssisted: Bool) -> Span { isAssisted ? assisted : alone }
+
+    private var current: Span {
+        get { wasAssisted ? assistedSpan : span }
+        set { if wasAssisted { assistedSpan = newValue } else { span = newValue } }
     }
 
-    /// With one: it is to make a third more of it, and only of what is expensive.
+    private mutating func count(since start: Span, _ chains: UInt64, at now: UInt64) {
+        current.time &+= now &- start.time
+        current.chains &+= chains &- start.chains
+    }
+
+    private var call: Verdict { .call(share: costAlone < Self.expensive ? ChainBatch.largest : 1) }
+
+    /// Without an assistant: is one to be tried?
+    private mutating func decide(_ cost: UInt64, at now: UInt64) -> Verdict {
+        guard now >= notBefore else { return .asBefore }
+        costAlone = cost
+        assistedSpan = Span()
+        trustedUntil = now &+ Self.trust
+        return call
+    }
+
+    /// With one: it is to make a seventh more of it, and a third of what is expensive, for which it looks while it waits.
     private mutating func judge(_ cost: UInt64, at now: UInt64) -> Verdict {
-        if cost <= costAlone * 3 / 4 {
+        if cost <= (costAlone < Self.expensive ? costAlone * 7 / 8 : costAlone * 3 / 4) {
             pause = Self.pauses.first
-            return cost >= Self.expensive / 2 ? .asBefore : .dismiss
+            if now < trustedUntil { return .asBefore }
+        } else {
+            notBefore = now &+ pause
+            pause = min(pause * 2, Self.pauses.longest)
         }
-        notBefore = now &+ pause
-        pause = min(pause * 2, Self.pauses.longest)
+        // It was in vain, or what it was compared with is out of date.
+        trustedUntil = 0
         return .dismiss
     }
 }

@@ -2,15 +2,16 @@ import Synchronization
 import Syscalls
 import Virtqueue
 
-/// A second thread for a queue in which requests pile up that take long: large reads, for the most part, and whatever
-/// makes and removes files.
+/// A second thread for a queue in which requests pile up.
 ///
 /// The assistant serves beside the worker on duty, as long as that is worth its while, and sleeps otherwise. It never has
 /// duty: it asks for no kicks and sleeps at no doorbell, so nothing is lost when it goes. While it is at work, the two take
-/// the lead in turn, only to pop.
+/// the lead in turn, only to pop: one chain where chains take long, several where they don't.
 final class Assistance: @unchecked Sendable {
     /// 1 while the assistant is at work, or called.
     let isCalled = ParkingWord(0)
+    /// Chains that are popped at once: set by the leader before it calls.
+    fileprivate let share = Atomic<Int>(1)
     /// Only the leader touches it.
     @exclusivity(unchecked) fileprivate var judge = AssistanceJudge()
     /// Made when it is first called, by the leader; joined when the queue has no workers any more.
@@ -20,23 +21,25 @@ final class Assistance: @unchecked Sendable {
 extension QueueServer {
     // MARK: the worker on duty
 
-    /// As leader: whether the assistant is at work.
+    /// As leader: whether the assistant is at work. Nobody waits for what the high priority queue carries.
     func considerAssistance() -> Bool {
+        guard number > 0 else { return false }
         let isAssisted = assistance.isCalled.value == 1
         let verdict = assistance.judge.consider(
             hasBacklog: view.available.pointee.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted,
             chains: popCount, at: monotonicNanoseconds())
         switch verdict {
         case .asBefore: return isAssisted
-        case .call: return callAssistant()
+        case .call(let share): return callAssistant(share)
         case .dismiss:
             assistance.isCalled.store(0)
             return false
         }
     }
 
-    private func callAssistant() -> Bool {
+    private func callAssistant(_ share: Int) -> Bool {
         guard options.processors > 1, !isStopping else { return false }
+        assistance.share.store(share, ordering: .relaxed)
         assistance.isCalled.store(1)
         if assistance.thread == nil { startAssistant() } else { assistance.isCalled.wake() }
         return true
@@ -45,21 +48,18 @@ extension QueueServer {
     /// Without one, whoever is called is never seen to help, and dismissed.
     private func startAssistant() {
         guard takeThread() else { return }
-        let exchange = makeExchange()
+        let exchange = makeExchange(batching: true)
         assistance.thread = try? OSThread(name: name + "+") { [self] in assist(with: exchange) }
         if assistance.thread == nil { returnThread() }
     }
 
-    /// Serves a chain, as leader, but gives up the lead for that.
+    /// Serves a chain or several, as leader, but gives up the lead for that.
     ///
-    /// It is walked before anybody else may pop: nothing behind a chain that breaks the ring is served.
-    ///
-    /// - Returns: false when the thread has neither lead nor duty any more.
-    func serveAssisted(_ chain: PoppedChain, _ exchange: Exchange) throws(RingError) -> Bool {
-        let view = view
-        try view.available.pointee.walk(from: chain, into: &exchange.segments)
+    /// - Returns: nothing when nothing is available; false when the thread has neither lead nor duty any more.
+    func serveAssisted(_ exchange: Exchange) -> Bool? {
+        guard popShare(exchange) else { return nil }
         leaveLead()
-        guard serveWalked(chain, view, exchange, as: .worker) else { return false }
+        guard serveBatch(exchange, as: .worker) else { return false }
         return waitForLead()
     }
 
@@ -75,6 +75,51 @@ extension QueueServer {
         return true
     }
 
+    // MARK: a share of what is available
+
+    /// Pops what one of two threads takes at once, as leader; whether there was something.
+    ///
+    /// It is walked before anybody else may pop: nothing behind a chain that breaks the ring is served.
+    private func popShare(_ exchange: Exchange) -> Bool {
+        let batch = exchange.request.batch.unsafelyUnwrapped
+        let share = assistance.share.load(ordering: .relaxed)
+        // One of two leaves the other as many.
+        var left = view.available.pointee.hasMore(than: UInt16(2 * share - 1)) ? share : 1
+        do throws(RingError) {
+            while left > 0, mayServe, let chain = try pop() {
+                // A queue that has moved meanwhile: what was popped before lies in the old map.
+                guard batch.isEmpty || batch.view === view else {
+                    putAside(chain, view)
+                    break
+                }
+                try batch.append(chain, in: view)
+                left -= 1
+            }
+        } catch {
+            breakRing(error)
+        }
+        return !batch.isEmpty
+    }
+
+    /// Serves what was popped, and returns each chain at once; false when the thread has given its lead and duty away.
+    private func serveBatch(_ exchange: Exchange, as role: Request.Role) -> Bool {
+        let batch = exchange.request.batch.unsafelyUnwrapped
+        let view = batch.view.unsafelyUnwrapped
+        while !batch.isEmpty {
+            let chain = batch.takeFirst(&exchange.segments)
+            // A thread that blocks has put the others aside.
+            guard serveWalked(chain, view, exchange, as: role) else { return false }
+        }
+        return true
+    }
+
+    /// Leaves the rest of a batch for the workers, because this thread is about to block.
+    func putAside(_ batch: ChainBatch) {
+        guard let view = batch.view else { return }
+        // The last one that is put aside is served first.
+        while !batch.isEmpty { putAside(batch.takeLast(), view) }
+    }
+
     // MARK: the assistant
 
     private func assist(with exchange: Exchange) {
@@ -82,33 +127,39 @@ extension QueueServer {
         while !isStopping {
             assistance.isCalled.park(while: 0)
             while assistance.isCalled.value == 1, mayServe {
-                var chain = popAlongside(exchange)
-                if chain == nil {
-                    _ = spin.spin {
-                        chain = popAlongside(exchange)
-                        return chain != nil || !mayServe
-                    }
-                }
-                guard let (chain, view) = chain else { break }
-                _ = serveWalked(chain, view, exchange, as: .assistant)
+                guard popAlongside(exchange) || waitAlongside(exchange, &spin) else { break }
+                _ = serveBatch(exchange, as: .assistant)
             }
             _ = assistance.isCalled.compareExchange(expected: 1, desired: 0)
         }
     }
 
-    /// Takes a chain and walks it, as leader, and gives up the lead. Kicks are the business of the worker on duty.
-    private func popAlongside(_ exchange: Exchange) -> (PoppedChain, RingView)? {
-        guard takeLead() else { return nil }
+    /// Takes a share, as leader, and gives up the lead. Kicks are the business of the worker on duty.
+    private func popAlongside(_ exchange: Exchange) -> Bool {
+        guard takeLeadSoon() else { return false }
         defer { leaveLead() }
-        guard mayServe else { return nil }
-        do throws(RingError) {
-            guard let chain = try pop() else { return nil }
-            try view.available.pointee.walk(from: chain, into: &exchange.segments)
-            return (chain, view)
-        } catch {
-            breakRing(error)
-            return nil
+        return mayServe && popShare(exchange)
+    }
+
+    /// Takes the lead, unless the worker on duty has it for longer than to pop.
+    private func takeLeadSoon() -> Bool {
+        for _ in 0..<200 {
+            if takeLead() { return true }
+            spinHint()
         }
+        return false
+    }
+
+    /// Looks for a share for a while, where chains take long. Where they don't, to look is to take the processor from the
+    /// driver, which is about to make more available.
+    private func waitAlongside(_ exchange: Exchange, _ spin: inout AdaptiveSpin) -> Bool {
+        guard assistance.share.load(ordering: .relaxed) == 1 else { return false }
+        var isFound = false
+        _ = spin.spin {
+            isFound = popAlongside(exchange)
+            return isFound || !mayServe
+        }
+        return isFound
     }
 
     /// The queue stops: nobody calls the assistant any more.

@@ -55,13 +55,15 @@ extension QueueServer {
     /// Serves until the ring is empty; false when the lead was lost to another thread.
     private func serveAvailable(_ exchange: Exchange) -> Bool {
         while mayServe {
+            guard servePutAside(exchange, as: .leader) else { return false }
+            if considerAssistance() {
+                guard let isLeader = serveAssisted(exchange) else { return true }
+                guard isLeader else { return false }
+                continue
+            }
             do throws(RingError) {
                 guard let chain = try pop() else { return true }
-                if considerAssistance() {
-                    guard try serveAssisted(chain, exchange) else { return false }
-                } else {
-                    guard serve(chain, view, exchange, as: .leader) else { return false }
-                }
+                guard serve(chain, view, exchange, as: .leader) else { return false }
             } catch {
                 breakRing(error)
                 return true

@@ -49,7 +49,7 @@ extension QueueServer {
     }
 
     private func takeExchange() -> Exchange {
-        stateLock.withLock { lentExchanges.popLast() } ?? makeExchange()
+        stateLock.withLock { lentExchanges.popLast() } ?? makeExchange(batching: false)
     }
 
     private func returnExchange(_ exchange: Exchange) { stateLock.withLock { lentExchanges.append(exchange) } }

@@ -18,7 +18,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     let session: FUSESession<Files>
     let options: ServiceOptions
     private let logger: Logger
-    private let number: Int
+    let number: Int
     let name: String
     private let interrupt: @Sendable () -> Void
     private let reportBroken: @Sendable (RingError) -> Void
@@ -46,9 +46,11 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     /// Only a worker that leads touches it.
     let spin: UnsafeMutablePointer<AdaptiveSpin>
 
-    /// Chains that a thread on loan could not finish, and the threads; guarded by `stateLock`.
+    /// Chains that were popped and are for the workers to serve, and the threads; guarded by `stateLock`.
     let stateLock = Lock()
-    @exclusivity(unchecked) private var putAside: [(chain: PoppedChain, view: RingView)] = []
+    @exclusivity(unchecked) private var aside: [(chain: PoppedChain, view: RingView)] = []
+    /// Whether there are some.
+    private let hasAside = Atomic<Bool>(false)
     /// What threads on loan serve with, those that are free.
     @exclusivity(unchecked) var lentExchanges: [Exchange] = []
     private var workers: [OSThread] = []
@@ -85,9 +87,10 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         used = view.available.pointee.usedWriter()
         spin = .allocate(capacity: 1)
         spin.initialize(to: AdaptiveSpin(longest: options.pollNanoseconds))
-        putAside.reserveCapacity(Int(size))
+        aside.reserveCapacity(Int(size))
         // The last one is taken first.
-        putAside += view.available.pointee.leftOver.reversed().map { ($0, view) }
+        aside += view.available.pointee.leftOver.reversed().map { ($0, view) }
+        hasAside.store(!aside.isEmpty, ordering: .relaxed)
         let kick = activation.takeKick()
         let loans = LoanDesk(self)
         self.loans = loans
@@ -107,7 +110,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         stateLock.withLock { () -> Void in
             guard !isStopping else { return }
             do throws(Errno) {
-                workers.append(try OSThread(name: name) { [self] in work(with: makeExchange()) })
+                workers.append(try OSThread(name: name) { [self] in work(with: makeExchange(batching: true)) })
             } catch {
                 logger.error("can't start a thread", metadata: ["queue": "\(name)", "error": "\(error)"])
             }
@@ -170,9 +173,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     // MARK: one chain
 
     /// What a thread of this queue's serves with.
-    func makeExchange() -> Exchange {
+    ///
+    /// - Parameter batching: whether it is to be able to pop several chains at once.
+    func makeExchange(batching: Bool) -> Exchange {
         let exchange = Exchange(queueSize: size)
         exchange.request.server = self
+        if batching { exchange.request.batch = ChainBatch(queueSize: size) }
         return exchange
     }
 
@@ -203,10 +209,18 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
             if let tap = options.tap { hear(exchange, written, since: start, tap) }
             finish(chain, view, exchange, written: written)
         } catch {
-            stateLock.withLock { putAside.append((chain, view)) }
-            doorbell.wake()
+            putAside(chain, view)
         }
         return !request.hasBlocked
+    }
+
+    /// Leaves a chain for the workers, who serve it before they pop another.
+    func putAside(_ chain: PoppedChain, _ view: RingView) {
+        stateLock.withLock {
+            aside.append((chain, view))
+            hasAside.store(true, ordering: .relaxed)
+        }
+        doorbell.wake()
     }
 
     private func hear(_ exchange: Exchange, _ written: UInt32, since start: UInt64, _ tap: RequestTap) {
@@ -249,7 +263,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     /// Serves the queue until an operation blocked, or the queue stops.
     private func doDuty(_ exchange: Exchange) {
         while !isStopping {
-            guard servePutAside(exchange) else { return }
+            guard servePutAside(exchange, as: .worker) else { return }
             guard waitForLead() else { return }
             guard leadUntilEmpty(exchange) else { return }
             if isStopping { return }
@@ -257,12 +271,20 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         }
     }
 
-    /// Serves what lending threads have left; false when this thread blocked and gave its duty away.
-    private func servePutAside(_ exchange: Exchange) -> Bool {
-        while let (chain, view) = stateLock.withLock({ putAside.popLast() }) {
-            guard serve(chain, view, exchange, as: .worker) else { return false }
+    /// Serves what others have left, as worker on duty; false when this thread blocked and gave its duty away.
+    func servePutAside(_ exchange: Exchange, as role: Request.Role) -> Bool {
+        while hasAside.load(ordering: .relaxed), let (chain, view) = takeAside() {
+            guard serve(chain, view, exchange, as: role) else { return false }
         }
         return true
+    }
+
+    private func takeAside() -> (chain: PoppedChain, view: RingView)? {
+        stateLock.withLock {
+            let next = aside.popLast()
+            hasAside.store(!aside.isEmpty, ordering: .relaxed)
+            return next
+        }
     }
 
     /// Parks until this thread is called to duty; false when the queue stops.

@@ -11,6 +11,8 @@ public final class Request {
     /// Who gives the queue away before an operation blocks; see ``mayBlock()``.
     @exclusivity(unchecked) unowned var server: (any BlockingHost)?
     @exclusivity(unchecked) var role = Role.worker
+    /// What the thread has popped and not begun to serve, where it can pop several chains.
+    @exclusivity(unchecked) var batch: ChainBatch?
     /// Whether the thread has given its queue away for this request.
     @exclusivity(unchecked) var hasBlocked = false
 

@@ -1,8 +1,11 @@
+import CKernel
 import FUSEWire
+import GuestMemory
 import Synchronization
 import Syscalls
 import SystemPackage
 import Testing
+import Virtio
 import VirtioTestSupport
 
 @testable import VirtioFSDevice
@@ -33,6 +36,73 @@ import VirtioTestSupport
         #expect(processors == 2 || gate.arrivalCount == 16)
     }
 
+    /// Requests that take little time, so that a thread pops several at once; those of `stalls` say that they may block, and
+    /// wait at the gate.
+    private func pile(
+        _ count: Int, stalls: @escaping @Sendable (UInt64) -> Bool = { _ in false }, at gate: Gate,
+        then breakRing: (MockQueue) -> Void = { _ in }
+    ) throws -> (test: DeviceUnderTest, chains: [SentChain]) {
+        let test = try DeviceUnderTest(
+            configure: { $0.service.processors = 2 },
+            hook: { opcode, request throws(Errno) in
+                guard opcode == .statfs else { return }
+                Self.compute(nanoseconds: 10_000)
+                guard stalls(request.id.rawValue) else { return }
+                try request.mayBlock()
+                gate.pass()
+            })
+        try test.driver.bringUp(queueSize: 256)
+        try #require(try test.call(.initialize()).errno == 0)
+        let queue = test.driver.requests
+        let chains = (0..<UInt64(count)).map { number in
+            var message = FUSEMessage.statfs()
+            message.header.unique = 2 * number
+            return queue.prepare(message.bytes, writable: [4096])
+        }
+        queue.stage(chains.map(\.head))
+        breakRing(queue)
+        queue.publish()
+        queue.kick(lending: false)
+        return (test, chains)
+    }
+
+    @Test("What a thread has popped behind a request that blocks is served by others", .timeLimit(.minutes(5)))
+    func blockedBatch() throws {
+        for round in 0..<10 {
+            let gate = Gate()
+            // Once a second thread has come: the first of a batch, the last, and those between.
+            let stalls: @Sendable (UInt64) -> Bool = { $0 / 2 > 50 && $0 / 2 % 7 == 3 }
+            let (test, chains) = try pile(120, stalls: stalls, at: gate)
+            let queue = test.driver.requests
+            for (number, chain) in chains.enumerated() where !stalls(UInt64(2 * number)) {
+                #expect(try queue.collect(chain).reply?.errno == 0, "round \(round)")
+            }
+            #expect(gate.waitForArrivals(10))
+            gate.letThrough()
+            for (number, chain) in chains.enumerated() where stalls(UInt64(2 * number)) {
+                #expect(try queue.collect(chain).reply?.errno == 0, "round \(round)")
+            }
+        }
+    }
+
+    @Test("Two threads return what came before a chain that breaks the ring, and nothing behind it")
+    func brokenBatch() throws {
+        for _ in 0..<20 {
+            var before: UInt16 = 0
+            let (test, chains) = try pile(100, at: Gate()) { queue in
+                before = queue.ring.usedIndex.load()
+                let good = queue.prepare(FUSEMessage.statfs().bytes, writable: [4096])
+                queue.ring.setDescriptor(250, RawDescriptor(address: 0, length: 40, flags: 0, next: 0))
+                queue.stage([250, good.head])
+            }
+            let queue = test.driver.requests
+            #expect(test.driver.waitUntilNeedsReset())
+            // What was popped before is still being served.
+            test.transport.reset()
+            #expect(queue.ring.usedIndex.load() &- before == UInt16(chains.count))
+        }
+    }
+
     private static func compute(nanoseconds: UInt64) {
         let end = monotonicNanoseconds() + nanoseconds
         while monotonicNanoseconds() < end { spinHint() }
@@ -47,6 +117,9 @@ import VirtioTestSupport
         var chains: UInt64 = 0
         var isAssisted = false
         var calls = 0
+        var share = 0
+        /// Nanoseconds without an assistant.
+        var alone: UInt64 = 0
 
         /// Serves so many chains, of which each takes so long alone and so long with an assistant.
         mutating func serve(_ count: Int, alone: UInt64, assisted: UInt64, hasBacklog: Bool = true) {
@@ -54,30 +127,61 @@ import VirtioTestSupport
                 chains += 1
                 switch judge.consider(hasBacklog: hasBacklog, isAssisted: isAssisted, chains: chains, at: now) {
                 case .asBefore: break
-                case .call:
+                case .call(let share):
                     isAssisted = true
                     calls += 1
+                    self.share = share
                 case .dismiss: isAssisted = false
                 }
                 now += isAssisted ? assisted : alone
+                if !isAssisted { self.alone += alone }
             }
         }
     }
 
-    @Test("Nobody is called for what takes little time, nor where nothing waits") func cheap() {
+    @Test("Nobody is called where nothing waits, nor before chains have waited for 0.2 ms in all") func calm() {
         var course = Course()
-        course.serve(100_000, alone: 2_000, assisted: 1_000)
-        #expect(course.calls == 0)
         course.serve(1_000, alone: 100_000, assisted: 50_000, hasBacklog: false)
         #expect(course.calls == 0)
+        for _ in 0..<9 {
+            course.serve(11, alone: 2_000, assisted: 1_000)
+            course.serve(1, alone: 50_000_000, assisted: 50_000_000, hasBacklog: false)
+        }
+        #expect(course.calls == 0, "180 µs")
+        course.serve(100, alone: 2_000, assisted: 1_000)
+        #expect(course.calls == 1)
     }
 
-    @Test("An assistant that makes more of it stays, until requests take little time") func worthwhile() {
+    @Test("Chains that take little time are popped several at once") func shares() {
         var course = Course()
-        course.serve(10_000, alone: 100_000, assisted: 55_000)
-        #expect(course.calls == 1 && course.isAssisted)
-        course.serve(10_000, alone: 2_000, assisted: 1_500)
-        #expect(course.calls == 1 && !course.isAssisted)
+        course.serve(1_000, alone: 15_000, assisted: 8_000)
+        #expect(course.share == ChainBatch.largest)
+        course = Course()
+        course.serve(1_000, alone: 25_000, assisted: 13_000)
+        #expect(course.share == 1)
+    }
+
+    @Test(
+        "An assistant that makes more of it stays, but for a look each 0.1 s at what it is without",
+        arguments: [100_000, 2_000])
+    func worthwhile(cost: UInt64) {
+        var course = Course()
+        let start = course.now
+        course.serve(200_000, alone: cost, assisted: cost * 8 / 10 / (cost == 2_000 ? 1 : 2))
+        let looks = Int((course.now - start) / 100_000_000)
+        #expect((looks * 9 / 10...looks + 1).contains(course.calls))
+        #expect(course.alone * 200 < course.now - start, "the looks take no time that counts")
+    }
+
+    @Test("One that is worth its while and went because nothing waited comes as soon as something does")
+    func comesAgain() {
+        var course = Course()
+        course.serve(10_000, alone: 2_000, assisted: 1_000)
+        #expect(course.calls == 1)
+        course.isAssisted = false
+        course.serve(1, alone: 2_000, assisted: 1_000, hasBacklog: false)
+        course.serve(1, alone: 2_000, assisted: 1_000)
+        #expect(course.calls == 2)
     }
 
     @Test("An assistant that is in vain goes, and comes again after pauses that grow to a second") func inVain() {

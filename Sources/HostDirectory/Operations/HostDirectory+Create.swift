@@ -104,7 +104,27 @@ extension HostDirectory {
                 try folder.openAt(
                     name.pointer, flags: flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode: arguments.mode & 0o7777)
             })
-        return try opened(file, flags)
+        var status = CKernel.statx()
+        try file.descriptor.status(mask: InodeKey.mask, into: &status)
+        if let held = holdNew(name, in: folder, InodeKey(status)) {
+            return try opened(file, holding: held, status, flags)
+        }
+        let held = try descriptors.reopen(file.descriptor, flags: O_PATH)
+        return try opened(file, holding: held, status, flags)
+    }
+
+    /// Holds a file that was just made, and is open, by its name: that takes a microsecond less than through /proc. Nothing
+    /// where the name means another file by now, or none.
+    private func holdNew(_ name: EntryName, in folder: FileDescriptor, _ key: InodeKey) -> OwnedDescriptor? {
+        do throws(Errno) {
+            var status = CKernel.statx()
+            let held = try folder.hold(name.pointer)
+            try held.descriptor.status(mask: InodeKey.mask, into: &status)
+            guard InodeKey(status) == key else { return nil }
+            return held
+        } catch {
+            return nil
+        }
     }
 
     /// With `O_EXCL` the file never gets a name; without, LINK can give it one.
@@ -121,19 +141,21 @@ extension HostDirectory {
                     try folder.openAt(
                         ".", flags: flags | ck_o_tmpfile | isNameless, mode: arguments.mode & 0o7777)
                 })
-            return try opened(file, flags)
+            var status = CKernel.statx()
+            try file.descriptor.status(mask: InodeKey.mask, into: &status)
+            let held = try descriptors.reopen(file.descriptor, flags: O_PATH)
+            return try opened(file, holding: held, status, flags)
         }
     }
 
     /// A new file's node and handle.
     private func opened(
-        _ file: consuming OwnedDescriptor, _ flags: Int32
+        _ file: consuming OwnedDescriptor, holding held: consuming OwnedDescriptor, _ status: borrowing CKernel.statx,
+        _ flags: Int32
     ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
-        // Through the open file, not the name, which may mean another file by now.
-        let entry = try entry(holding: try descriptors.reopen(file.descriptor, flags: O_PATH))
-        let node = NodeID(rawValue: entry.nodeid)
+        let node = try inodes.adopt(held, status, as: nil)
         do throws(Errno) {
-            return (entry, try register(file, of: node, flags))
+            return (entry(node, status, in: nil), try register(file, of: node, flags))
         } catch {
             forget(node, count: 1)
             throw error

@@ -62,8 +62,8 @@ extension HostDirectory {
     }
 
     /// The same for a file that is held already.
-    func entry(
-        holding descriptor: consuming OwnedDescriptor, as name: EntryName? = nil, in parent: Inode? = nil
+    private func entry(
+        holding descriptor: consuming OwnedDescriptor, as name: EntryName, in parent: Inode? = nil
     ) throws(Errno) -> fuse_entry_out {
         var status = CKernel.statx()
         try descriptor.descriptor.status(mask: InodeKey.mask, into: &status)
@@ -84,7 +84,7 @@ extension HostDirectory {
             in: folder, of: parent, name, isExpected: isExpected, mayHold: inodes.hasRoomForListing)
     }
 
-    private func entry(_ node: NodeID, _ status: borrowing statx, in parent: Inode?) -> fuse_entry_out {
+    func entry(_ node: NodeID, _ status: borrowing CKernel.statx, in parent: Inode?) -> fuse_entry_out {
         var entry = fuse_entry_out()
         entry.nodeid = node.rawValue
         entry.entry_valid = entryValidity.seconds

@@ -1,0 +1,51 @@
+import Virtqueue
+
+/// Chains that a thread has popped and walked at once, as leader, to be served one after the other once it has given up the
+/// lead: the way of lead and ring from one processor to another costs as much as a small request. Scratch memory of one
+/// thread.
+final class ChainBatch {
+    /// Each chain is returned as soon as it is served, so the last one waits for the others, and no thread that has nothing to
+    /// do takes it. More than four make no more of small requests.
+    static var largest: Int { 4 }
+
+    private let lists = UnsafeMutablePointer<SegmentList>.allocate(capacity: largest)
+    private let chains = UnsafeMutablePointer<PoppedChain>.allocate(capacity: largest)
+    private var first = 0
+    private var end = 0
+    /// In which they were popped.
+    private(set) var view: RingView?
+
+    /// - Parameter queueSize: the most descriptors that a chain of the queue can have.
+    init(queueSize: UInt16) {
+        for index in 0..<Self.largest { (lists + index).initialize(to: SegmentList(queueSize: queueSize)) }
+    }
+
+    deinit {
+        lists.deinitialize(count: Self.largest)
+        lists.deallocate()
+        chains.deallocate()
+    }
+
+    var isEmpty: Bool { first == end }
+
+    /// Adds a chain behind the others; there is room for ``largest`` since the batch was empty.
+    func append(_ chain: PoppedChain, in view: RingView) throws(RingError) {
+        if isEmpty { (first, end, self.view) = (0, 0, view) }
+        try view.available.pointee.walk(from: chain, into: &lists[end])
+        chains[end] = chain
+        end += 1
+    }
+
+    /// Takes the first chain, and its buffers in exchange for a list that is not needed.
+    func takeFirst(_ segments: inout SegmentList) -> PoppedChain {
+        swap(&segments, &lists[first])
+        defer { first += 1 }
+        return chains[first]
+    }
+
+    /// Takes the last chain.
+    func takeLast() -> PoppedChain {
+        end -= 1
+        return chains[end]
+    }
+}
