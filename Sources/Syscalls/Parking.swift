@@ -73,3 +73,6 @@ public struct OneTimeEvent: ~Copyable, Sendable {
 /// Tells the processor that this is a spin loop.
 @inline(__always)
 public func spinHint() { ck_pause() }
+
+/// Lets another thread that waits for this processor have it. The corresponding call is sched_yield(2).
+public func yieldProcessor() { sched_yield() }

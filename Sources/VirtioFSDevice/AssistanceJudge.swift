@@ -9,7 +9,7 @@ struct AssistanceJudge {
     /// processor to another.
     private static let expensive: UInt64 = 20_000
     /// How long it measures without an assistant, and with one: nanoseconds and chains.
-    private static let alone = Span(time: 200_000, chains: 2)
+    private static let alone = Span(time: 200_000, chains: 8)
     private static let assisted = Span(time: 1_000_000, chains: 16)
     /// For how long an assistant is called whenever chains wait until it is compared anew, in nanoseconds.
     private static let trust: UInt64 = 100_000_000

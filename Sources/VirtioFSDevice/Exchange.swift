@@ -81,7 +81,17 @@ public final class Exchange: @unchecked Sendable {
     }
 
     /// Copies bytes of the request from `offset` on.
+    @inline(__always)
     func gather(from offset: Int, into target: UnsafeMutableRawBufferPointer) {
+        // Nearly always they are in one piece, and how many they are is known where this is inlined.
+        if let first = segments.readable.first, first.iov_len >= offset + target.count, let base = target.baseAddress {
+            base.copyMemory(from: first.iov_base! + offset, byteCount: target.count)
+        } else {
+            gatherPieces(from: offset, into: target)
+        }
+    }
+
+    private func gatherPieces(from offset: Int, into target: UnsafeMutableRawBufferPointer) {
         var skip = offset
         var filled = 0
         for segment in segments.readable where filled < target.count {
@@ -142,7 +152,16 @@ public final class Exchange: @unchecked Sendable {
         return length
     }
 
+    @inline(__always)
     private func scatter(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
+        if let first = segments.writable.first, first.iov_len >= offset + bytes.count, let base = bytes.baseAddress {
+            (first.iov_base! + offset).copyMemory(from: base, byteCount: bytes.count)
+        } else {
+            scatterPieces(bytes, at: offset)
+        }
+    }
+
+    private func scatterPieces(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
         var skip = offset
         var taken = 0
         for segment in segments.writable where taken < bytes.count {

@@ -150,10 +150,17 @@ extension QueueServer {
         return false
     }
 
-    /// Looks for a share for a while, where chains take long. Where they don't, to look is to take the processor from the
-    /// driver, which is about to make more available.
+    /// Looks for a share for a while. Where chains take little time it lets the driver have the processor between looks,
+    /// which is about to make more available; to sleep would be to let the processor fall asleep, too.
     private func waitAlongside(_ exchange: Exchange, _ spin: inout AdaptiveSpin) -> Bool {
-        guard assistance.share.load(ordering: .relaxed) == 1 else { return false }
+        guard assistance.share.load(ordering: .relaxed) == 1 else {
+            let end = monotonicNanoseconds() + Self.shortWait
+            repeat {
+                yieldProcessor()
+                if popAlongside(exchange) { return true }
+            } while mayServe && monotonicNanoseconds() < end
+            return false
+        }
         var isFound = false
         _ = spin.spin {
             isFound = popAlongside(exchange)
@@ -161,6 +168,9 @@ extension QueueServer {
         }
         return isFound
     }
+
+    /// Nanoseconds.
+    private static var shortWait: UInt64 { 10_000 }
 
     /// The queue stops: nobody calls the assistant any more.
     func endAssistance() {
