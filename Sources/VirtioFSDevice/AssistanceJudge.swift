@@ -78,6 +78,9 @@ struct AssistanceJudge {
         return isAssisted ? judge(cost, at: now) : decide(cost, at: now)
     }
 
+    /// Nobody was called, or what was seen until now is worth nothing.
+    mutating func startOver() { (span, start, trustedUntil) = (Span(), nil, 0) }
+
     private static func least(_ isAssisted: Bool) -> Span { isAssisted ? assisted : alone }
 
     private var current: Span {

@@ -10,6 +10,9 @@ import Virtqueue
 final class Assistance: @unchecked Sendable {
     /// 1 while the assistant is at work, or called.
     let isCalled = ParkingWord(0)
+    /// Whether threads on loan have served the queue since the leader last thought of calling: they are what it has beside
+    /// the worker.
+    let isNeedless = Atomic<Bool>(false)
     /// Chains that are popped at once: set by the leader before it calls.
     fileprivate let share = Atomic<Int>(1)
     /// Only the leader touches it.
@@ -30,7 +33,12 @@ extension QueueServer {
             chains: popCount, at: monotonicNanoseconds())
         switch verdict {
         case .asBefore: return isAssisted
-        case .call(let share): return callAssistant(share)
+        case .call(let share):
+            guard !assistance.isNeedless.exchange(false, ordering: .relaxed) else {
+                assistance.judge.startOver()
+                return false
+            }
+            return callAssistant(share)
         case .dismiss:
             assistance.isCalled.store(0)
             return false

@@ -13,6 +13,7 @@ extension QueueServer {
     func serveOnLoan() -> Bool {
         guard takeLead() else { return false }
         isLent.store(true, ordering: .relaxed)
+        assistance.isNeedless.store(true, ordering: .relaxed)
         let exchange = takeExchange()
         defer { returnExchange(exchange) }
         var next = popOnLoan(exchange)

@@ -1,5 +1,6 @@
 import CKernel
 import FUSEWire
+import Glibc
 import GuestMemory
 import Synchronization
 import Syscalls
@@ -14,26 +15,30 @@ import VirtioTestSupport
 @Suite struct AssistanceTests {
     @Test("Where requests that take long pile up, a second thread serves beside the first", arguments: [2, 1])
     func secondThread(processors: Int) throws {
-        let gate = Gate()
-        let calls = Atomic<Int>(0)
+        let first = Atomic<UInt>(0)
+        let others = Atomic<Int>(0)
         let test = try DeviceUnderTest(
             configure: { $0.service.processors = processors },
             hook: { opcode, _ throws(Errno) in
                 guard opcode == .statfs else { return }
-                let number = calls.wrappingAdd(1, ordering: .relaxed).oldValue
-                if number >= 8 { gate.pass() } else { Self.compute(nanoseconds: 200_000) }
+                let (isFirst, known) = first.compareExchange(
+                    expected: 0, desired: pthread_self(), ordering: .acquiringAndReleasing)
+                if !isFirst, known != pthread_self() { others.wrappingAdd(1, ordering: .relaxed) }
+                Self.compute(nanoseconds: 200_000)
             })
-        try test.open()
+        // On loan nothing is served: who kicks would be the second thread.
+        try test.driver.bringUp()
+        try #require(try test.call(.initialize(), lending: false).errno == 0)
         let queue = test.driver.requests
-        let chains = (0..<24).map { _ in queue.prepare(FUSEMessage.statfs().bytes, writable: [4096]) }
-        queue.stage(chains.map(\.head))
-        queue.publish()
-        queue.kick(lending: false)
-        #expect(
-            gate.waitForArrivals(processors), "nobody says that he may block, so each thread waits with one request")
-        gate.letThrough()
-        for chain in chains { #expect(try queue.collect(chain).reply?.errno == 0) }
-        #expect(processors == 2 || gate.arrivalCount == 16)
+        // A second thread that is called may not get the lead in time, and is called again then.
+        for round in 0..<500 where others.load(ordering: .relaxed) == 0 && (processors > 1 || round < 5) {
+            let chains = (0..<24).map { _ in queue.prepare(FUSEMessage.statfs().bytes, writable: [4096]) }
+            queue.stage(chains.map(\.head))
+            queue.publish()
+            queue.kick(lending: false)
+            for chain in chains { #expect(try queue.collect(chain).reply?.errno == 0) }
+        }
+        #expect((others.load(ordering: .relaxed) > 0) == (processors > 1))
     }
 
     /// Requests that take little time, so that a thread pops several at once; those of `stalls` say that they may block, and
@@ -52,7 +57,7 @@ import VirtioTestSupport
                 gate.pass()
             })
         try test.driver.bringUp(queueSize: 256)
-        try #require(try test.call(.initialize()).errno == 0)
+        try #require(try test.call(.initialize(), lending: false).errno == 0)
         let queue = test.driver.requests
         let chains = (0..<UInt64(count)).map { number in
             var message = FUSEMessage.statfs()
@@ -182,6 +187,18 @@ import VirtioTestSupport
         course.serve(1, alone: 2_000, assisted: 1_000, hasBacklog: false)
         course.serve(1, alone: 2_000, assisted: 1_000)
         #expect(course.calls == 2)
+    }
+
+    @Test("Who has been called for nothing, because others serve, too, measures anew") func startsOver() {
+        var course = Course()
+        course.serve(150, alone: 2_000, assisted: 1_000)
+        #expect(course.calls == 1)
+        (course.isAssisted, course.calls) = (false, 0)
+        course.judge.startOver()
+        course.serve(100, alone: 2_000, assisted: 1_000)
+        #expect(course.calls == 0)
+        course.serve(50, alone: 2_000, assisted: 1_000)
+        #expect(course.calls == 1)
     }
 
     @Test("An assistant that is in vain goes, and comes again after pauses that grow to a second") func inVain() {
