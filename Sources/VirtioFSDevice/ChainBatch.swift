@@ -12,7 +12,7 @@ final class ChainBatch {
     private let chains = UnsafeMutablePointer<PoppedChain>.allocate(capacity: largest)
     private var first = 0
     private var end = 0
-    /// In which they were popped.
+    /// In which they were popped. Nothing once the batch is empty: it holds guest memory that may be taken away.
     private(set) var view: RingView?
 
     /// - Parameter queueSize: the most descriptors that a chain of the queue can have.
@@ -39,13 +39,16 @@ final class ChainBatch {
     /// Takes the first chain, and its buffers in exchange for a list that is not needed.
     func takeFirst(_ segments: inout SegmentList) -> PoppedChain {
         swap(&segments, &lists[first])
-        defer { first += 1 }
-        return chains[first]
+        let chain = chains[first]
+        first += 1
+        if isEmpty { view = nil }
+        return chain
     }
 
     /// Takes the last chain.
     func takeLast() -> PoppedChain {
         end -= 1
+        if isEmpty { view = nil }
         return chains[end]
     }
 }

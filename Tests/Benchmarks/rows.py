@@ -14,7 +14,7 @@ import metadata
 from processes import Failure, require_tool, run
 
 HERE = Path(__file__).resolve().parent
-TREE_FOLDERS = 100
+TREE_FOLDERS = 400
 TREE_FILES_EACH = 20
 GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -95,7 +95,7 @@ def prepare_large(share: Path, settings: Settings) -> None:
 
 
 def prepare_tree(share: Path, settings: Settings) -> None:
-    """Makes a tree of 2,000 text files of 1 to 24 KiB, always the same, with a git commit."""
+    """Makes a tree of 8,000 text files of 1 to 24 KiB, always the same, with a git commit."""
     tree = share / "tree"
     if tree.exists():
         return
