@@ -257,7 +257,7 @@ def compare(arguments: argparse.Namespace, work: Path) -> None:
     names, rows = select_peers(arguments.peers), select_rows(arguments.rows)
     places = Places(work, work / "share", work / "mount", arguments.virtiofs.resolve())
     settings = (Settings(500, 64 << 20, 0.3, work) if arguments.quick
-                else Settings(5000, 1 << 30, arguments.seconds, work))
+                else Settings(5000, 256 << 20, arguments.seconds, work))
     pairs = 1 if arguments.quick else arguments.pairs
     places.share.mkdir()
     allow_descriptors(wanted=1 << 16, least=2 * settings.files + 4000)

@@ -4,7 +4,8 @@ import VirtioFSDriver
 
 /// One of the requests that are under way at once, or what stands behind it: it does one operation after the other.
 struct BenchActor {
-    let number: Int
+    /// Of the file that it makes and removes.
+    let fileName: String
     /// The next request of the operation.
     var step = 0
     var node = NodeID.root
@@ -18,7 +19,7 @@ struct BenchActor {
     private var seed: UInt64
 
     init(number: Int) {
-        self.number = number
+        fileName = "new-\(number)"
         seed = UInt64(number + 1) &* 0x9E37_79B9_7F4A_7C15
     }
 
@@ -130,15 +131,14 @@ extension BenchOperation {
 
     private static func createAndUnlink(in share: BenchShare) -> BenchOperation {
         BenchOperation(name: "CREATE + UNLINK") { actor, reply in
-            let name = "new-\(actor.number)"
             switch actor.step {
-            case 0: return .send(.create(name, in: share.folder))
+            case 0: return .send(.create(actor.fileName, in: share.folder))
             case 1:
                 actor.node = NodeID(rawValue: reply.loadUnaligned(as: fuse_entry_out.self).nodeid)
                 let open = reply.loadUnaligned(
                     fromByteOffset: MemoryLayout<fuse_entry_out>.size, as: fuse_open_out.self)
                 return .send(.release(actor.node, open.fh))
-            case 2: return .send(.unlink(name, in: share.folder))
+            case 2: return .send(.unlink(actor.fileName, in: share.folder))
             default:
                 share.session.driver.post(BenchRequest.forget(actor.node, count: 1).bytes)
                 return .done(items: 1)
