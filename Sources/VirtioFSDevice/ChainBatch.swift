@@ -30,8 +30,9 @@ final class ChainBatch {
 
     /// Adds a chain behind the others; there is room for ``largest`` since the batch was empty.
     func append(_ chain: PoppedChain, in view: RingView) throws(RingError) {
-        if isEmpty { (first, end, self.view) = (0, 0, view) }
+        if isEmpty { (first, end) = (0, 0) }
         try view.available.pointee.walk(from: chain, into: &lists[end])
+        if isEmpty { self.view = view }
         chains[end] = chain
         end += 1
     }
