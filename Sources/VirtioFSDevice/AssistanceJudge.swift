@@ -8,9 +8,12 @@ struct AssistanceJudge {
     /// Chains that take less, in nanoseconds, are popped several at once: one is not worth the way of the ring from one
     /// processor to another.
     private static let expensive: UInt64 = 20_000
-    /// How long it measures without an assistant, and with one: nanoseconds and chains.
-    private static let alone = Span(time: 200_000, chains: 8)
-    private static let assisted = Span(time: 1_000_000, chains: 16)
+    /// How long it measures without an assistant, with one on trial, and with one that has shown its worth: nanoseconds and
+    /// chains. What waits together is often of one kind, 64 CREATEs and then 64 RELEASEs: a shorter time would see one of
+    /// both, and an assistant that is good for all be sent away sooner or later.
+    private static let alone = Span(time: 1_000_000, chains: 8)
+    private static let trial = Span(time: 2_000_000, chains: 16)
+    private static let proven = Span(time: 10_000_000, chains: 16)
     /// For how long an assistant is called whenever chains wait until it is compared anew, in nanoseconds.
     private static let trust: UInt64 = 100_000_000
     /// How long it does without an assistant that was in vain, at first and at most, in nanoseconds.
@@ -30,6 +33,8 @@ struct AssistanceJudge {
     /// to pop a chain.
     private var nextLook: UInt64 = 0
     private var wasAssisted = false
+    /// Whether the assistant that is called has been worth it before.
+    private var isProven = false
     /// Nanoseconds a chain without an assistant.
     private var costAlone: UInt64 = 0
     private var trustedUntil: UInt64 = 0
@@ -62,7 +67,7 @@ struct AssistanceJudge {
             let now = time()
             self.start = Span(time: now, chains: chains)
             wasAssisted = isAssisted
-            nextLook = current.chains &+ Self.least(isAssisted).chains
+            nextLook = current.chains &+ least(isAssisted).chains
             return !isAssisted && now < trustedUntil ? call : .asBefore
         }
         guard current.chains &+ chains &- start.chains >= nextLook else { return .asBefore }
@@ -70,7 +75,7 @@ struct AssistanceJudge {
         count(since: start, chains, at: now)
         self.start = Span(time: now, chains: chains)
         nextLook = current.chains * 2
-        let least = Self.least(isAssisted)
+        let least = least(isAssisted)
         guard current.time >= least.time, current.chains >= least.chains else { return .asBefore }
         let cost = current.time / current.chains
         current = Span()
@@ -81,7 +86,9 @@ struct AssistanceJudge {
     /// Nobody was called, or what was seen until now is worth nothing.
     mutating func startOver() { (span, start, trustedUntil) = (Span(), nil, 0) }
 
-    private static func least(_ isAssisted: Bool) -> Span { isAssisted ? assisted : alone }
+    private func least(_ isAssisted: Bool) -> Span {
+        isAssisted ? isProven ? Self.proven : Self.trial : Self.alone
+    }
 
     private var current: Span {
         get { wasAssisted ? assistedSpan : span }
@@ -100,6 +107,7 @@ struct AssistanceJudge {
         guard now >= notBefore else { return .asBefore }
         costAlone = cost
         assistedSpan = Span()
+        isProven = false
         trustedUntil = now &+ Self.trust
         return call
     }
@@ -108,6 +116,7 @@ struct AssistanceJudge {
     private mutating func judge(_ cost: UInt64, at now: UInt64) -> Verdict {
         if cost <= (costAlone < Self.expensive ? costAlone * 7 / 8 : costAlone * 3 / 4) {
             pause = Self.pauses.first
+            isProven = true
             if now < trustedUntil { return .asBefore }
         } else {
             notBefore = now &+ pause

@@ -76,10 +76,27 @@ extension QueueServer {
     private func pollForMore() -> Bool {
         // Who kicks serves, too: to look would be to take their work away and hand it from one processor to another.
         if isLent.exchange(false, ordering: .relaxed) { return false }
+        guard number > 0 else { return collect() }
         let isFound = spin.pointee.spin {
             // What is available stays so while the queue stops, or is broken: nobody takes it any more.
             !mayServe || !view.available.pointee.isEmpty
         }
         return isFound && mayServe
+    }
+
+    /// What lets FORGETs pile up, in nanoseconds.
+    private static var collection: Int { 50_000 }
+
+    /// Where several came since this was last asked, sleeps for a while without asking for kicks; whether there are more.
+    ///
+    /// Nobody waits for what the high priority queue carries: to look for it would take a processor from those who do,
+    /// and so would one kick and one wake for each.
+    private func collect() -> Bool {
+        let count = popCount &- collectedCount
+        collectedCount = popCount
+        guard count > 1 else { return false }
+        // It is this thread that has the lead: nobody but time wakes it.
+        lead.park(while: 1, nanoseconds: Self.collection)
+        return mayServe && !view.available.pointee.isEmpty
     }
 }

@@ -31,6 +31,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     @exclusivity(unchecked) private(set) var view: RingView
     /// Chains that were popped; only the leader touches it.
     @exclusivity(unchecked) private(set) var popCount: UInt64 = 0
+    /// Its value when the worker of the high priority queue last had nothing to do; only the leader touches it.
+    @exclusivity(unchecked) var collectedCount: UInt64 = 0
     /// Where to go on from the next chain on; guarded by `stateLock`.
     @exclusivity(unchecked) private var nextMove: RingMove?
     private let hasMove = Atomic<Bool>(false)

@@ -77,7 +77,7 @@ public final class DriverLane: RequestLane {
             self.slot = nil
             queue.submit(slot, head: head, length: length, lending: lending)
         } else {
-            whole(head, length).withUnsafeBytes { queue.submitOrPark($0, lending: lending) }
+            _ = whole(head, length).withUnsafeBytes { queue.submitOrPark($0, lending: lending) }
         }
     }
 

@@ -119,7 +119,7 @@ public final class VirtioFSDriver: @unchecked Sendable {
 
     /// Sends a request of the hiprio kind (virtio 1.4, 5.11.6.2), from private memory.
     func submitHighPriority(_ request: UnsafeRawBufferPointer, lending: Bool) {
-        hiprioQueue.submitOrPark(request, lending: lending)
+        hiprioQueue.post(request, lending: lending)
     }
 
     // MARK: breaking and mending
@@ -195,7 +195,10 @@ public final class VirtioFSDriver: @unchecked Sendable {
         let pending = BlockingRequest()
         let queue = requestQueue(index)
         request.withUnsafeBytes { bytes in
-            guard let slot = queue.acquireSlot() else { return queue.submitOrPark(bytes, call: pending) }
+            guard let slot = queue.acquireSlot() else {
+                queue.submitOrPark(bytes, call: pending)
+                return
+            }
             if bytes.count > SlotLayout.headSize {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[SlotLayout.headSize...])
                 (queue.base(of: slot) + SlotLayout.payloadOffset).copyMemory(

@@ -17,6 +17,8 @@ public final class MockDevice: VirtioDevice, @unchecked Sendable {
         public var features: FeatureBits = [.version1, .indirectDescriptors, .eventIndex]
         public var queueSizes: [UInt16] = [64, 64]
         public var configuration: [UInt8]
+        /// Interrupts only where the driver asks for it, with an event index; else with each chain.
+        public var heedsEvents = false
         /// Refuses to start any queue.
         public var refusesQueues = false
 
@@ -65,7 +67,9 @@ public final class MockDevice: VirtioDevice, @unchecked Sendable {
 
     public func startQueue(_ number: Int, _ activation: consuming QueueActivation) throws(RingError) -> Doorbell {
         if claims.refusesQueues { throw .ringOutsideMemory }
-        let queue = MockDeviceQueue(number: number, activation: activation) { [weak self] chain in
+        let heedsEvents = claims.heedsEvents
+        let queue = MockDeviceQueue(number: number, activation: activation, heedsEvents: heedsEvents) {
+            [weak self] chain in
             self?.script(chain)
         }
         lock.withLock { queues[number] = queue }

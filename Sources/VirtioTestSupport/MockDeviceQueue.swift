@@ -10,7 +10,11 @@ public final class MockDeviceQueue: @unchecked Sendable {
     /// The ring's fields, to be scribbled on.
     public let ring: RawSplitRing
 
+    /// How often the driver was interrupted.
+    public let interrupts = NotificationCounter()
+
     let memory: GuestMemoryMap
+    private let heedsEvents: Bool
     let doorbell: Doorbell
     private let script: @Sendable (MockChain) -> Void
     private let interruptDriver: @Sendable () -> Void
@@ -22,8 +26,12 @@ public final class MockDeviceQueue: @unchecked Sendable {
     private let stopping = Atomic<Bool>(false)
     private var thread: OSThread?
 
-    init(number: Int, activation: consuming QueueActivation, script: @escaping @Sendable (MockChain) -> Void) {
+    init(
+        number: Int, activation: consuming QueueActivation, heedsEvents: Bool,
+        script: @escaping @Sendable (MockChain) -> Void
+    ) {
         self.number = number
+        self.heedsEvents = heedsEvents
         self.script = script
         memory = activation.memory
         ring = RawSplitRing(activation.configuration, memory: activation.memory)
@@ -58,17 +66,20 @@ public final class MockDeviceQueue: @unchecked Sendable {
 
     // MARK: for scripts
 
-    /// Returns any id with any length, and interrupts. Nothing happens once the driver has reset the device.
+    /// Returns any id with any length, and interrupts. Nothing is returned once the driver has reset the device.
     public func returnChain(id: UInt32, length: UInt32) {
-        usedLock.withLock {
-            guard !stopping.load(ordering: .acquiring) else { return }
+        let isWanted = usedLock.withLock { () -> Bool in
+            guard !stopping.load(ordering: .acquiring) else { return true }
             let entry = ring.usedEntry(nextUsed)
             entry.id.store(id)
             entry.length.store(length)
             nextUsed &+= 1
             ring.usedIndex.store(nextUsed)
+            // The index must be visible before the driver's wish is read (virtio 1.4, 2.7.7).
+            fullFence()
+            return ring.usedEvent.load() == nextUsed &- 1
         }
-        interrupt()
+        if isWanted || !heedsEvents { interrupt() }
     }
 
     /// Moves the used index by any number of entries, and interrupts.
@@ -81,7 +92,10 @@ public final class MockDeviceQueue: @unchecked Sendable {
     }
 
     /// Interrupts the driver, whether it wants that or not.
-    public func interrupt() { interruptDriver() }
+    public func interrupt() {
+        interrupts.add()
+        interruptDriver()
+    }
 
     /// Says that the driver broke the ring: the transport sets DEVICE_NEEDS_RESET.
     public func breakDown() { reportBroken(.chainTooLong) }

@@ -82,6 +82,35 @@ struct FullRingTests {
         #expect(replies.all.map(\.0).sorted() == Array(1...12))
     }
 
+    @Test("FORGETs bring no interrupts; those that find no slot go out as soon as the device returns others")
+    func forgetsWithoutInterrupts() throws {
+        let held = Journal<MockChain>()
+        var claims = MockDevice.Claims()
+        claims.heedsEvents = true
+        let test = try DriverUnderTest(claims, options: Self.options(queueSize: 8)) { held.append($0) }
+        let queue = try #require(test.device.queue(0))
+        func post(_ count: Int) { for _ in 0..<count { test.driver.post(FUSEMessage.forget(1).bytes) } }
+        func finish() { held.removeAll().forEach { $0.finish() } }
+        for _ in 0..<20 {
+            post(8)
+            #expect(held.wait(for: 8))
+            finish()
+        }
+        #expect(queue.interrupts.count <= 1, "a ring begins with the wish for one")
+        post(8 + 5)
+        #expect(held.wait(for: 8))
+        finish()
+        #expect(held.wait(for: 5), "told by an interrupt that there are slots again")
+        finish()
+        let before = queue.interrupts.count
+        for _ in 0..<20 {
+            post(8)
+            #expect(held.wait(for: 8))
+            finish()
+        }
+        #expect(queue.interrupts.count <= before + 1)
+    }
+
     /// The replies of one lane would else be delivered by two threads, and its next requests sent by both.
     @Test("What is returned to a polled lane is delivered by who polls, whoever interrupts; later by interrupts again")
     func polledLane() throws {

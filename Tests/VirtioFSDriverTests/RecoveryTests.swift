@@ -48,11 +48,15 @@ struct RecoveryTests {
         }
     }
 
-    @Test("A broken hiprio queue is mended as well")
+    @Test("A broken hiprio queue is mended as well, when it shows: nobody waits for what goes there")
     func hiprioBreaks() throws {
+        let returned = Journal<Void>()
         let test = try DriverUnderTest { chain in
             if chain.queue.number == 0 { chain.finish(id: 63) } else { chain.answerZeros() }
+            returned.append(())
         }
+        test.driver.post(FUSEMessage.forget(1).bytes)
+        #expect(returned.wait(for: 1))
         test.driver.post(FUSEMessage.forget(1).bytes)
         #expect(test.inits.wait(for: 2))
         #expect(test.call(.statfs) == .success([UInt8](repeating: 0, count: 80)))

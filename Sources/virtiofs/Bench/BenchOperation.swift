@@ -140,7 +140,7 @@ extension BenchOperation {
                 return .send(.release(actor.node, open.fh))
             case 2: return .send(.unlink(actor.fileName, in: share.folder))
             default:
-                share.session.driver.post(BenchRequest.forget(actor.node, count: 1).bytes)
+                share.session.post(.forget(actor.node, count: 1))
                 return .done(items: 1)
             }
         }

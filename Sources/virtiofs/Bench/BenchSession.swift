@@ -59,6 +59,12 @@ final class BenchSession {
         lane.send(head: UnsafeRawBufferPointer(rebasing: head[..<count]), length: request.length, lending: true)
     }
 
+    /// Sends a request that is never answered.
+    func post(_ request: BenchRequest) {
+        let count = request.write(to: head, id: 2)
+        lane.send(head: UnsafeRawBufferPointer(rebasing: head[..<count]), length: count, lending: true)
+    }
+
     /// Sends what `start` sends, then looks for replies until `isDone`, and calls `handle` with each: an actor and what it
     /// waited for.
     ///

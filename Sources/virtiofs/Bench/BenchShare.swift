@@ -62,7 +62,7 @@ final class BenchShare {
 
     func forget(_ node: NodeID, _ count: UInt64) {
         guard count > 0 else { return }
-        session.driver.post(BenchRequest.forget(node, count: count).bytes)
+        session.post(.forget(node, count: count))
     }
 
     /// Counts the entries of a READDIRPLUS and gives their lookups back in one BATCH_FORGET; the cookie of the last.
