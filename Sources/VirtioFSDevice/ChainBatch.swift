@@ -28,11 +28,16 @@ final class ChainBatch {
 
     var isEmpty: Bool { first == end }
 
-    /// Adds a chain behind the others; there is room for ``largest`` since the batch was empty.
-    func append(_ chain: PoppedChain, in view: RingView) throws(RingError) {
+    /// Adds a chain behind the others, which were popped in the same view; there is room for ``largest`` since the batch was
+    /// empty.
+    ///
+    /// - Parameter view: whose owner keeps it meanwhile. It is held once for a batch: each reference more is counted in
+    ///   memory that two threads share.
+    func append(_ chain: PoppedChain, in view: Unmanaged<RingView>) throws(RingError) {
         if isEmpty { (first, end) = (0, 0) }
-        try view.available.pointee.walk(from: chain, into: &lists[end])
-        if isEmpty { self.view = view }
+        let available = view._withUnsafeGuaranteedRef { $0.available }
+        try available.pointee.walk(from: chain, into: &lists[end])
+        if isEmpty { self.view = view.takeUnretainedValue() }
         chains[end] = chain
         end += 1
     }

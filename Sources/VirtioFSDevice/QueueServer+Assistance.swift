@@ -100,7 +100,7 @@ extension QueueServer {
                     putAside(chain, view)
                     break
                 }
-                try batch.append(chain, in: view)
+                try batch.append(chain, in: .passUnretained(view))
                 left -= 1
             }
         } catch {

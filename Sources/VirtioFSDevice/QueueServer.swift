@@ -25,12 +25,16 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
 
     /// Who wants to know what is written into guest memory.
     let log: QueueLog?
+    private let unretainedLog: Unmanaged<QueueLog>?
     /// Descriptors in the queue.
     let size: UInt16
     /// Only the leader touches it.
     @exclusivity(unchecked) private(set) var view: RingView
-    /// Chains that were popped; only the leader touches it.
-    @exclusivity(unchecked) private(set) var popCount: UInt64 = 0
+    /// Chains that were popped; only the leader touches it. On a cache line of its own: it changes with each chain, and
+    /// what lies around it is read by all threads and hardly ever changes.
+    private let popCounter = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128)
+        .initializeMemory(as: UInt64.self, repeating: 0, count: 16)
+    var popCount: UInt64 { popCounter.pointee }
     /// Its value when the worker of the high priority queue last had nothing to do; only the leader touches it.
     @exclusivity(unchecked) var collectedCount: UInt64 = 0
     /// Where to go on from the next chain on; guarded by `stateLock`.
@@ -81,6 +85,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         reportBroken = activation.broken
         size = activation.configuration.size
         log = activation.log
+        unretainedLog = activation.log.map { .passUnretained($0) }
         view = RingView(
             try AvailableReader(
                 activation.configuration, memory: activation.memory, start: activation.start,
@@ -104,6 +109,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     deinit {
         loans?.close()
         spin.deallocate()
+        popCounter.deallocate()
     }
 
     // MARK: starting and stopping
@@ -167,7 +173,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     /// chain is walked.
     func pop() throws(RingError) -> PoppedChain? {
         let chain = try view.available.pointee.pop()
-        if chain != nil { popCount &+= 1 }
+        if chain != nil { popCounter.pointee &+= 1 }
         if hasMove.load(ordering: .acquiring) { try makeMove() }
         return chain
     }
@@ -238,7 +244,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
             used.push(chain, written: written)
             return (used.needsInterrupt(), place)
         }
-        if let log, log.isOn {
+        if isLogging, let log {
             log.note {
                 view.note(exchange.segments.writable, written: written, into: $0)
                 view.noteUsed(at: place, usedRing: log.usedRing, into: $0)
@@ -246,6 +252,10 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         }
         if wanted { interrupt() }
     }
+
+    /// Whether what is written is noted. Asked for each chain by several threads, and so without a reference to the log,
+    /// which they would count in the same memory.
+    private var isLogging: Bool { unretainedLog?._withUnsafeGuaranteedRef { $0.isOn } ?? false }
 
     func breakRing(_ error: RingError) {
         guard !broken.exchange(true, ordering: .acquiringAndReleasing) else { return }

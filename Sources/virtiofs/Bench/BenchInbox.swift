@@ -9,14 +9,14 @@ final class BenchInbox: @unchecked Sendable {
     private let lock = Lock()
     /// The thread that has the lock. It sends, too, and what can't be sent any more is answered at once.
     private let holder = Atomic<pthread_t>(0)
-    private var handler: ((Int, Reply) throws -> Void)?
-    private var isDone: () -> Bool = { true }
+    @exclusivity(unchecked) private var handler: ((Int, Reply) throws -> Void)?
+    @exclusivity(unchecked) private var isDone: () -> Bool = { true }
     private let over = ParkingWord(1)
-    private var count = 0
+    @exclusivity(unchecked) private var count = 0
     /// Requests that have no reply yet.
-    private var underWay = 0
+    @exclusivity(unchecked) private var underWay = 0
     /// What a handler threw in this run.
-    private(set) var error: (any Error)?
+    @exclusivity(unchecked) private(set) var error: (any Error)?
 
     func begin(_ handler: @escaping (Int, Reply) throws -> Void, until isDone: @escaping () -> Bool) {
         whileLocked {

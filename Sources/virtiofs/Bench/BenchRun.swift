@@ -8,21 +8,25 @@ final class BenchRun {
 
     private let session: BenchSession
     private let operation: BenchOperation
-    private var actors: [BenchActor]
-    private var running = 0
-    private var items = 0
-    private var latencies: [UInt32] = []
-    private var countsFrom: UInt64 = 0
-    private var end: UInt64 = 0
+    // What follows changes with each reply, in the hands of who has the inbox's lock.
+    private let actors: UnsafeMutableBufferPointer<BenchActor>
+    @exclusivity(unchecked) private var running = 0
+    @exclusivity(unchecked) private var items = 0
+    @exclusivity(unchecked) private var latencies: [UInt32] = []
+    @exclusivity(unchecked) private var countsFrom: UInt64 = 0
+    @exclusivity(unchecked) private var end: UInt64 = 0
     /// When the last operation that counts was over.
-    private var last: UInt64 = 0
+    @exclusivity(unchecked) private var last: UInt64 = 0
 
     init(_ session: BenchSession, _ operation: BenchOperation, depth: Int) {
         self.session = session
         self.operation = operation
-        actors = (0..<depth).map { BenchActor(number: $0) }
+        actors = .allocate(capacity: depth)
+        _ = actors.initialize(fromContentsOf: (0..<depth).map { BenchActor(number: $0) })
         latencies.reserveCapacity(1 << 20)
     }
+
+    deinit { actors.deinitialize().deallocate() }
 
     func measure(seconds: Double) throws -> BenchFigure {
         let first = monotonicNanoseconds()
@@ -32,9 +36,8 @@ final class BenchRun {
         last = countsFrom
         running = actors.count
         let start = { for index in self.actors.indices { self.begin(index, at: first) } }
-        try session.run(sleeping: session.sleeps && actors.count > 1, start, until: { [unowned self] in running == 0 })
-        {
-            [unowned self] actor, reply in try proceed(actor, reply)
+        try session.run(sleeping: session.sleeps && actors.count > 1, start, until: { [self] in running == 0 }) {
+            [self] actor, reply in try proceed(actor, reply)
         }
         if session.isStopped { throw Failure("stopped") }
         return BenchFigure(

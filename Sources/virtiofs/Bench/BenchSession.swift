@@ -16,7 +16,7 @@ final class BenchSession {
     private let stop: FileDescriptor
     private let inbox = BenchInbox()
     /// Whether a signal has come while somebody waited: nothing new is begun. Handlers may look at it.
-    private(set) var isEnding = false
+    @exclusivity(unchecked) private(set) var isEnding = false
     /// The head of the request that is being made.
     private let head = UnsafeMutableRawBufferPointer.allocate(byteCount: DriverLane.headSize, alignment: 8)
 
