@@ -17,7 +17,7 @@ struct AssistanceJudge {
     /// For how long an assistant is called whenever chains wait until it is compared anew, in nanoseconds.
     private static let trust: UInt64 = 100_000_000
     /// How long it does without an assistant that was in vain, at first and at most, in nanoseconds.
-    private static let pauses: (first: UInt64, longest: UInt64) = (10_000_000, 1_000_000_000)
+    private static let pauses: (first: UInt64, longest: UInt64) = (10_000_000, 160_000_000)
 
     /// Time in which chains waited, and how many were popped in it.
     private struct Span {
@@ -112,9 +112,11 @@ struct AssistanceJudge {
         return call
     }
 
-    /// With one: it is to make a seventh more of it, and a third of what is expensive, for which it looks while it waits.
+    /// With one: it is to make a seventh more of it, and a third of what is expensive, for which it looks while it waits;
+    /// half of that once it has.
     private mutating func judge(_ cost: UInt64, at now: UInt64) -> Verdict {
-        if cost <= (costAlone < Self.expensive ? costAlone * 7 / 8 : costAlone * 3 / 4) {
+        let least = costAlone < Self.expensive ? costAlone * 7 / 8 : costAlone * 3 / 4
+        if cost <= (isProven ? (least + costAlone) / 2 : least) {
             pause = Self.pauses.first
             isProven = true
             if now < trustedUntil { return .asBefore }

@@ -214,12 +214,23 @@ import VirtioTestSupport
         #expect(course.calls == 1)
     }
 
-    @Test("An assistant that is in vain goes, and comes again after pauses that grow to a second") func inVain() {
+    @Test("An assistant that is in vain goes, and comes again after pauses that grow to 0.16 s") func inVain() {
         var course = Course()
         let start = course.now
         course.serve(100_000, alone: 100_000, assisted: 95_000)
         #expect(!course.isAssisted)
-        let seconds = Int((course.now - start) / 1_000_000_000)
-        #expect((7...7 + seconds).contains(course.calls), "10, 20, 40, ... 640 ms, then a second each")
+        let pauses = Int((course.now - start) / 160_000_000)
+        #expect((pauses * 9 / 10...pauses + 4).contains(course.calls), "10, 20, 40, 80 ms, then 160 each")
+        #expect(course.alone * 100 > (course.now - start) * 95, "the trials take little of the time")
+    }
+
+    @Test("One that has been worth it stays while it makes less more than it had to make at first") func hysteresis() {
+        var course = Course()
+        course.serve(5_000, alone: 2_000, assisted: 1_600)
+        #expect(course.isAssisted && course.calls == 1)
+        course.serve(20_000, alone: 2_000, assisted: 1_850)
+        #expect(course.isAssisted && course.calls == 1, "0.93 of the time")
+        course.serve(20_000, alone: 2_000, assisted: 1_950)
+        #expect(course.calls > 1, "sent away, and tried again")
     }
 }
