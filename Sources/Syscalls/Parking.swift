@@ -7,7 +7,7 @@ public struct ParkingWord: ~Copyable, @unchecked Sendable {
     private let word: UnsafeMutablePointer<Atomic<UInt32>>
 
     public init(_ value: UInt32 = 0) {
-        word = .allocate(capacity: 1)
+        word = .allocateOnOwnCacheLines()
         word.initialize(to: Atomic(value))
     }
 

@@ -16,9 +16,13 @@ final class Assistance: @unchecked Sendable {
     /// Chains that are popped at once: set by the leader before it calls.
     fileprivate let share = Atomic<Int>(1)
     /// Only the leader touches it.
-    @exclusivity(unchecked) fileprivate var judge = AssistanceJudge()
+    fileprivate let judge = UnsafeMutablePointer<AssistanceJudge>.allocateOnOwnCacheLines()
     /// Made when it is first called, by the leader; joined when the queue has no workers any more.
     @exclusivity(unchecked) fileprivate var thread: OSThread?
+
+    init() { judge.initialize(to: AssistanceJudge()) }
+
+    deinit { judge.deallocate() }
 }
 
 extension QueueServer {
@@ -28,14 +32,14 @@ extension QueueServer {
     func considerAssistance() -> Bool {
         guard number > 0 else { return false }
         let isAssisted = assistance.isCalled.value == 1
-        let verdict = assistance.judge.consider(
+        let verdict = assistance.judge.pointee.consider(
             hasBacklog: view.available.pointee.hasMore(than: AssistanceJudge.backlog), isAssisted: isAssisted,
             chains: popCount, at: monotonicNanoseconds())
         switch verdict {
         case .asBefore: return isAssisted
         case .call(let share):
             guard !assistance.isNeedless.exchange(false, ordering: .relaxed) else {
-                assistance.judge.startOver()
+                assistance.judge.pointee.startOver()
                 return false
             }
             return callAssistant(share)

@@ -75,7 +75,7 @@ extension QueueServer {
     /// Looks for new chains for a while; whether there are some.
     private func pollForMore() -> Bool {
         // Who kicks serves, too: to look would be to take their work away and hand it from one processor to another.
-        if isLent.exchange(false, ordering: .relaxed) { return false }
+        if isLent.load(ordering: .relaxed) && isLent.exchange(false, ordering: .relaxed) { return false }
         guard number > 0 else { return collect() }
         let isFound = spin.pointee.spin {
             // What is available stays so while the queue stops, or is broken: nobody takes it any more.

@@ -30,10 +30,9 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     let size: UInt16
     /// Only the leader touches it.
     @exclusivity(unchecked) private(set) var view: RingView
-    /// Chains that were popped; only the leader touches it. On a cache line of its own: it changes with each chain, and
-    /// what lies around it is read by all threads and hardly ever changes.
-    private let popCounter = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128)
-        .initializeMemory(as: UInt64.self, repeating: 0, count: 16)
+    /// Chains that were popped; only the leader touches it. Elsewhere, because it changes with each chain, and what lies
+    /// around here is read by all threads and hardly ever changes.
+    private let popCounter = UnsafeMutablePointer<UInt64>.allocateOnOwnCacheLines()
     var popCount: UInt64 { popCounter.pointee }
     /// Its value when the worker of the high priority queue last had nothing to do; only the leader touches it.
     @exclusivity(unchecked) var collectedCount: UInt64 = 0
@@ -92,7 +91,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
                 inflight: activation.inflight),
             in: RingMove(configuration: activation.configuration, memory: activation.memory))
         used = view.available.pointee.usedWriter()
-        spin = .allocate(capacity: 1)
+        spin = .allocateOnOwnCacheLines()
+        popCounter.initialize(to: 0)
         spin.initialize(to: AdaptiveSpin(longest: options.pollNanoseconds))
         aside.reserveCapacity(Int(size))
         // The last one is taken first.

@@ -1,5 +1,6 @@
 import CKernel
 import GuestMemory
+import Syscalls
 import Virtio
 import Virtqueue
 
@@ -12,7 +13,7 @@ final class RingView: @unchecked Sendable {
     private let memory: GuestMemoryMap
 
     init(_ available: consuming AvailableReader, in place: RingMove) {
-        self.available = .allocate(capacity: 1)
+        self.available = .allocateOnOwnCacheLines()
         self.available.initialize(to: available)
         configuration = place.configuration
         memory = place.memory

@@ -56,7 +56,7 @@ final class RequestQueue: @unchecked Sendable {
         self.driver = driver
         slots = .allocate(capacity: slotCount)
         slots.initialize(repeating: RequestSlot())
-        state = .allocate(capacity: 1)
+        state = .allocateOnOwnCacheLines()
         state.initialize(to: State(ring: ring, freeSlots: (0..<UInt16(slotCount)).reversed()))
         state.pointee.wantsInterrupts = !isUnanswered
         askForInterrupts()

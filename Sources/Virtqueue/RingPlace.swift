@@ -4,7 +4,10 @@
     let pointer: UnsafeMutablePointer<Half>
 
     init(_ half: consuming Half) {
-        unsafe pointer = .allocate(capacity: 1)
+        // Several threads use it in turn: on cache lines of its own.
+        let count = (MemoryLayout<Half>.size + 127) & ~127
+        unsafe pointer = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 128)
+            .bindMemory(to: Half.self, capacity: 1)
         unsafe pointer.initialize(to: half)
     }
 

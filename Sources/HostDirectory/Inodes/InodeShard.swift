@@ -10,7 +10,7 @@ struct InodeShard: ~Copyable {
     private let map: UnsafeMutablePointer<Map>
 
     init() {
-        map = .allocate(capacity: 1)
+        map = .allocateOnOwnCacheLines()
         map.initialize(to: Map())
     }
 
