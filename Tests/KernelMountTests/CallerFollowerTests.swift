@@ -1,6 +1,5 @@
 import CKernel
 import FUSEWire
-import Synchronization
 import Syscalls
 import SystemPackage
 import Testing
@@ -47,7 +46,7 @@ struct CallerFollowerTests {
 
     /// The processors that a reader may run on, which follows the caller of GETATTRs, after each of `requests`.
     private func choices(after requests: [Request]) throws -> [Int] {
-        let found = Mutex<[Int]>([])
+        let found = Guarded<[Int]>([])
         let lookup = try CallerLookup()
         let reader = try OSThread(name: "reader") {
             var follower = CallerFollower(lookup, Deference(isAllowed: false), ReaderPlaces(count: 1), index: 0)

@@ -2,7 +2,6 @@ import CKernel
 import FUSEWire
 import Glibc
 import HostDirectory
-import Synchronization
 import SystemPackage
 import Testing
 import VirtioTestSupport
@@ -17,7 +16,7 @@ struct HostErrorTests {
 
     /// Which operation fails, and how.
     private final class Failing: Sendable {
-        private let state = Mutex<(Opcode, Errno)?>(nil)
+        private let state = Guarded<(Opcode, Errno)?>(nil)
 
         func set(_ opcode: Opcode?, _ error: Errno = .ioError) { state.withLock { $0 = opcode.map { ($0, error) } } }
 

@@ -1,7 +1,6 @@
 import FUSEWire
 import HostDirectory
 import KernelMount
-import Synchronization
 import SystemPackage
 import Testing
 import Virtio
@@ -52,7 +51,7 @@ final class MountUnderTest {
 
     /// How often each operation came.
     final class Counts: Sendable {
-        private let counts = Mutex<[Opcode: Int]>([:])
+        private let counts = Guarded<[Opcode: Int]>([:])
 
         func add(_ opcode: Opcode) { counts.withLock { $0[opcode, default: 0] += 1 } }
         subscript(_ opcode: Opcode) -> Int { counts.withLock { $0[opcode, default: 0] } }

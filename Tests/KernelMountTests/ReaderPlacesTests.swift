@@ -1,4 +1,3 @@
-import Synchronization
 import Syscalls
 import Testing
 
@@ -10,7 +9,7 @@ struct ReaderPlacesTests {
     private func place(of reader: Int, on processor: Int, in places: ReaderPlaces) throws -> (
         processor: Int, allowed: Int
     ) {
-        let found = Mutex((processor: -1, allowed: 0))
+        let found = Guarded((processor: -1, allowed: 0))
         let thread = try OSThread(name: "reader-\(reader)") {
             _ = Affinity.stay(on: processor)
             places.keepApart(reader)

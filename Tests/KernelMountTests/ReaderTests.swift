@@ -74,7 +74,7 @@ extension ReaderTests {
     @Test("A reader that defers has the idle policy until it ends that, or is rescued by another thread")
     func deference() throws {
         let deference = Deference(isAllowed: true)
-        let seen = Mutex<[Int32]>([])
+        let seen = Guarded<[Int32]>([])
         let ready = OneTimeEvent()
         let rescued = OneTimeEvent()
         let thread = Atomic<pid_t>(0)

@@ -3,7 +3,6 @@ import Foundation
 import HostDirectory
 @testable import KernelMount
 import ProcessSupport
-import Synchronization
 import Syscalls
 import SystemPackage
 import Testing
@@ -137,7 +136,7 @@ struct StalledDeviceTests {
             """
         let child = try Child(find("python3"), ["-c", program])
         #expect(stalling.gate.waitForArrivals(1))
-        let answers = Mutex<[Bool]>([])
+        let answers = Guarded<[Bool]>([])
         let asker = try OSThread(name: "asker") { [pid = UInt32(child.pid)] in
             answers.withLock { $0.append(ThreadStatus.isBeingKilled(pid)) }
             kill(pid_t(pid), SIGKILL)
