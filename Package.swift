@@ -44,7 +44,7 @@ let package = Package(
         .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
         .target(name: "Syscalls", dependencies: ["CKernel", systemPackage], swiftSettings: strict),
         .target(name: "GuestMemory", dependencies: ["Syscalls", "CKernel", systemPackage], swiftSettings: memorySafe),
-        .target(name: "Virtqueue", dependencies: ["GuestMemory", "CKernel"], swiftSettings: memorySafe),
+        .target(name: "Virtqueue", dependencies: ["GuestMemory", "Syscalls", "CKernel"], swiftSettings: memorySafe),
         .target(
             name: "Virtio", dependencies: ["Virtqueue", "GuestMemory", "Syscalls", "CKernel", systemPackage],
             swiftSettings: strict),

@@ -31,7 +31,7 @@ extension RequestQueue {
     /// Takes what the device has returned and delivers the replies, on the calling thread: the queue's interrupt
     /// handler.
     ///
-    /// - Parameter polling: whether the caller is who has told interrupts to stop.
+    /// - Parameter polling: whether the caller looks without an interrupt, on a queue that asks for none.
     func completeUsed(polling: Bool = false) {
         var finished: Int?
         while true {
