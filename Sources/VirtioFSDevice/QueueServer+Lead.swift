@@ -84,19 +84,11 @@ extension QueueServer {
         return isFound && mayServe
     }
 
-    /// What lets FORGETs pile up, in nanoseconds.
-    private static var collection: Int { 50_000 }
-
     /// Where several came since this was last asked, sleeps for a while without asking for kicks; whether there are more.
-    ///
-    /// Nobody waits for what the high priority queue carries: to look for it would take a processor from those who do,
-    /// and so would one kick and one wake for each.
     private func collect() -> Bool {
-        let count = popCount &- collectedCount
-        collectedCount = popCount
-        guard count > 1 else { return false }
+        guard let nap = collection.nap(popped: popCount, size: size) else { return false }
         // It is this thread that has the lead: nobody but time wakes it.
-        lead.park(while: 1, nanoseconds: Self.collection)
+        lead.park(while: 1, nanoseconds: nap)
         return mayServe && !view.available.pointee.isEmpty
     }
 }

@@ -34,8 +34,8 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     /// around here is read by all threads and hardly ever changes.
     private let popCounter = UnsafeMutablePointer<UInt64>.allocateOnOwnCacheLines()
     var popCount: UInt64 { popCounter.pointee }
-    /// Its value when the worker of the high priority queue last had nothing to do; only the leader touches it.
-    @exclusivity(unchecked) var collectedCount: UInt64 = 0
+    /// Of the high priority queue; only the leader touches it.
+    @exclusivity(unchecked) var collection = Collection()
     /// Where to go on from the next chain on; guarded by `stateLock`.
     @exclusivity(unchecked) private var nextMove: RingMove?
     private let hasMove = Atomic<Bool>(false)
