@@ -154,7 +154,7 @@ extension HostDirectory {
                 throw .staleNFSFileHandle
             }
             defer { handles.unpin(file) }
-            return inodes.keep(try descriptors.reopen(file.payload.descriptor, flags: O_PATH), for: pin)
+            return inodes.keep(try descriptors.hold(file.payload.descriptor), for: pin)
         }
     }
 

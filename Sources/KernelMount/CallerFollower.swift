@@ -24,13 +24,15 @@ struct CallerFollower {
     private static let stall: UInt64 = 4_000_000
     /// How long it waits before it looks again whether the machine has nothing else to do.
     private static let idleLook: UInt64 = 1_000_000
+    /// How often it looks whether it shares its processor with another reader.
+    private static let placeLook: UInt64 = 1_000_000
     /// How long a reader doesn't defer after it was held up: first, and at most.
     private static let pauses: (first: UInt64, longest: UInt64) = (10_000_000, 1_000_000_000)
 
     private var callers = CallerMix()
     private let lookup: CallerLookup
     private let deference: Deference
-    private let places: ReaderPlaces
+    private let places: ThreadPlaces
     private let index: Int
     private let thread = ck_gettid()
 
@@ -50,7 +52,7 @@ struct CallerFollower {
     private var pause = pauses.first
 
     /// - Parameter index: the reader's number.
-    init(_ lookup: CallerLookup, _ deference: Deference, _ places: ReaderPlaces, index: Int) {
+    init(_ lookup: CallerLookup, _ deference: Deference, _ places: ThreadPlaces, index: Int) {
         self.lookup = lookup
         self.deference = deference
         self.places = places
@@ -150,9 +152,13 @@ struct CallerFollower {
         Affinity.roam()
     }
 
+    /// Serves mostly several callers: two such readers on one processor push the callers to the others, and every request and
+    /// every answer then wakes a thread across processors, which takes longer than a small request. Each on its own, they are
+    /// put aside by the callers that they wake beside them, and find the next request when they are back, without having
+    /// slept.
     private mutating func keepPlace(at now: UInt64) {
         guard now >= nextPlaceLook else { return }
-        nextPlaceLook = now &+ ReaderPlaces.interval
+        nextPlaceLook = now &+ Self.placeLook
         places.keepApart(index)
         hasPlace = true
     }

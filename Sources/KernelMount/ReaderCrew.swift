@@ -39,12 +39,12 @@ final class ReaderCrew: @unchecked Sendable {
     private var guardThread: OSThread?
     let lookup: CallerLookup
     let deference: Deference
-    let places: ReaderPlaces
+    let places: ThreadPlaces
 
     /// - Parameter count: of readers. One of them does not help, for when the others are held up.
     init(count: Int) throws(Errno) {
         self.count = count
-        places = ReaderPlaces(count: count)
+        places = ThreadPlaces(count: count)
         lookup = try CallerLookup()
         deference = Deference(isAllowed: try Self.canDefer())
         guardThread = try OSThread(name: "reader-guard") { [self] in standGuard() }

@@ -66,6 +66,10 @@ extension SystemCallRule {
             SystemCallRule("unshare", [.argument(0, is: UInt64(CLONE_FS))]),
             SystemCallRule("prctl", [.argument(0, is: UInt64(PR_SET_NAME))]),
             SystemCallRule("tgkill", [.argument(0, is: UInt64(getpid()))]),
+            // What is open already, but no copy of a mount.
+            SystemCallRule("open_tree", [.argument(2, masked: UInt64(OPEN_TREE_CLONE), is: 0)]),
+            // Of the calling thread.
+            SystemCallRule("sched_setaffinity", [.argument(0, is: 0)]),
             // getrlimit(3) of this process.
             SystemCallRule("prlimit64", [.argument(0, is: 0), .argument(2, is: 0)]),
         ]

@@ -21,6 +21,12 @@ extension FileDescriptor {
         return OwnedDescriptor(owning: try workingFolder.openAt(bytes, flags: O_PATH | O_DIRECTORY))
     }
 
+    /// Holds what this has open once more, with `O_PATH`. The corresponding call is open_tree(2) with `AT_EMPTY_PATH`.
+    public func held() throws(Errno) -> OwnedDescriptor {
+        let flags = UInt32(AT_EMPTY_PATH | O_CLOEXEC)
+        return OwnedDescriptor(owning: FileDescriptor(rawValue: try check(open_tree(rawValue, "", flags))))
+    }
+
     /// The corresponding call is statx(2), with `AT_STATX_SYNC_AS_STAT`.
     public func statusAt(
         _ path: UnsafePointer<CChar>, flags: Int32, mask: UInt32, into status: inout statx

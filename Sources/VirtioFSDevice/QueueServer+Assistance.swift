@@ -13,6 +13,9 @@ final class Assistance: @unchecked Sendable {
     /// Whether threads on loan have served the queue since the leader last thought of calling: they are what it has beside
     /// the worker.
     let isNeedless = Atomic<Bool>(false)
+    /// The worker on duty, and the assistant: with both on one processor, the driver has the other, and two do what one could.
+    fileprivate let places = ThreadPlaces(count: 2)
+    fileprivate enum Place { static let (worker, assistant) = (0, 1) }
     /// Chains that are popped at once: set by the leader before it calls.
     fileprivate let share = Atomic<Int>(1)
     /// Only the leader touches it.
@@ -70,6 +73,7 @@ extension QueueServer {
     /// - Returns: nothing when nothing is available; false when the thread has neither lead nor duty any more.
     func serveAssisted(_ exchange: Exchange) -> Bool? {
         guard popShare(exchange) else { return nil }
+        assistance.places.keepApart(Assistance.Place.worker)
         leaveLead()
         guard serveBatch(exchange, as: .worker) else { return false }
         return waitForLead()
@@ -138,8 +142,11 @@ extension QueueServer {
         var spin = AdaptiveSpin(longest: options.pollNanoseconds)
         while !isStopping {
             assistance.isCalled.park(while: 0)
+            var batches = 0
             while assistance.isCalled.value == 1, mayServe {
                 guard popAlongside(exchange) || waitAlongside(exchange, &spin) else { break }
+                if batches % Self.placeLook == 0 { assistance.places.keepApart(Assistance.Place.assistant) }
+                batches &+= 1
                 _ = serveBatch(exchange, as: .assistant)
             }
             _ = assistance.isCalled.compareExchange(expected: 1, desired: 0)
@@ -180,6 +187,10 @@ extension QueueServer {
         }
         return isFound
     }
+
+    /// With how many batches the assistant looks whether it shares the worker's processor: some tens of microseconds where
+    /// chains are small. With 8 and with 256 it makes less of them.
+    private static var placeLook: Int { 32 }
 
     /// Nanoseconds.
     private static var shortWait: UInt64 { 10_000 }

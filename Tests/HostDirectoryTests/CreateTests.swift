@@ -1,8 +1,10 @@
 import CKernel
 import FUSEWire
-import HostDirectory
+import Syscalls
 import SystemPackage
 import Testing
+
+@testable import HostDirectory
 
 @Suite struct CreateTests {
     let share: Share
@@ -108,5 +110,22 @@ import Testing
         for (index, change) in changes.enumerated() { #expect(errorOf(change) == .readOnlyFileSystem, "\(index)") }
         #expect(try share.read(node, share.open(node, O_RDONLY)) == "text")
         #expect(share.contents("file") == "text" && Share.names(in: share.root) == ["file"])
+    }
+
+    @Test("What is open is held without a name, with open_tree(2) and where it is refused", arguments: [true, false])
+    func held(usesOpenTree: Bool) throws {
+        let folder = OwnedDescriptor(
+            owning: try FileDescriptor.workingFolder.openAt("/proc/self/fd", flags: O_PATH | O_DIRECTORY))
+        let descriptors = DescriptorFolder(folder, isWorkingFolder: false, usesOpenTree: usesOpenTree)
+        let file = OwnedDescriptor(
+            owning: try FileDescriptor.workingFolder.openAt(share.path("file"), flags: O_RDWR | O_CREAT, mode: 0o600))
+        Share.write("another", to: share.path("other"))
+        try #require(rename(share.path("other"), share.path("file")) == 0)
+        let held = try descriptors.hold(file.descriptor)
+        var (open, other) = (CKernel.statx(), CKernel.statx())
+        try file.descriptor.status(mask: UInt32(STATX_BASIC_STATS), into: &open)
+        try held.descriptor.status(mask: UInt32(STATX_BASIC_STATS), into: &other)
+        #expect(open.stx_ino == other.stx_ino && open.stx_dev_minor == other.stx_dev_minor && other.stx_nlink == 0)
+        #expect(lseek(held.descriptor.rawValue, 0, SEEK_SET) == -1, "an O_PATH descriptor has no place")
     }
 }

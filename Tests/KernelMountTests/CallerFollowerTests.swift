@@ -49,7 +49,7 @@ struct CallerFollowerTests {
         let found = Guarded<[Int]>([])
         let lookup = try CallerLookup()
         let reader = try OSThread(name: "reader") {
-            var follower = CallerFollower(lookup, Deference(isAllowed: false), ReaderPlaces(count: 1), index: 0)
+            var follower = CallerFollower(lookup, Deference(isAllowed: false), ThreadPlaces(count: 1), index: 0)
             defer { follower.rest() }
             var turn = ReaderTurn()
             lookup.ask(UInt32(getpid()))

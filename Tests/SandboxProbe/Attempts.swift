@@ -48,6 +48,9 @@ let attempts: [String: @Sendable (Outside) -> Bool] = [
         mkdir(outside.share + "mount", 0o700)
         return CKernel.mount("none", outside.share + "mount", "tmpfs", 0, nil) == 0
     },
+    "mount-copy": { outside in
+        open_tree(AT_FDCWD, outside.share, UInt32(OPEN_TREE_CLONE | O_CLOEXEC)) >= 0
+    },
     "unmount": { _ in umount2("/", Int32(MNT_DETACH)) == 0 },
     "read-only-off": { _ in CKernel.mount(nil, "/", nil, UInt(MS_REMOUNT | MS_BIND), nil) == 0 },
     "trace": { call(SYS_ptrace, 16, Int($0.process)) == 0 },  // PTRACE_ATTACH
@@ -64,6 +67,12 @@ let attempts: [String: @Sendable (Outside) -> Bool] = [
     },
     "signal": { kill($0.process, 0) == 0 },
     "thread-signal": { call(SYS_tgkill, Int($0.process), Int($0.process), 0) == 0 },
+    "processors-of-a-process": { outside in
+        var processors = cpu_set_t()
+        let size = MemoryLayout<cpu_set_t>.size
+        guard sched_getaffinity(0, size, &processors) == 0 else { return false }
+        return sched_setaffinity(outside.process, size, &processors) == 0
+    },
     "process-descriptor": { call(SYS_pidfd_open, Int($0.process), 0) >= 0 },
     "signal-of-a-file": { outside in
         // The owner of a socket is sent signals when something arrives.

@@ -10,9 +10,12 @@ import VirtioTestSupport
         "absolute-path", "path-above-root", "path-above-working-folder", "symbolic-link", "descriptors",
         "folder-descriptors", "process-folder", "kernel-settings", "device-node", "program-of-the-share",
     ]
-    static let byPrivilege = ["file-handle", "second-root", "mount", "unmount", "read-only-off", "capabilities-back"]
+    static let byPrivilege = [
+        "file-handle", "second-root", "mount", "mount-copy", "unmount", "read-only-off", "capabilities-back",
+    ]
     static let byProcesses = [
-        "trace", "memory-of-a-process", "signal", "thread-signal", "process-descriptor", "signal-of-a-file",
+        "trace", "memory-of-a-process", "signal", "thread-signal", "processors-of-a-process", "process-descriptor",
+        "signal-of-a-file",
     ]
     static let byNetwork = ["network", "abstract-socket"]
     static let byKernel = ["host-name", "user-namespace", "new-process", "memory-becomes-program", "terminal-input"]

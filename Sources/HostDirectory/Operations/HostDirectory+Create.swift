@@ -104,27 +104,7 @@ extension HostDirectory {
                 try folder.openAt(
                     name.pointer, flags: flags | O_CREAT | O_EXCL | O_NOFOLLOW, mode: arguments.mode & 0o7777)
             })
-        var status = CKernel.statx()
-        try file.descriptor.status(mask: InodeKey.mask, into: &status)
-        if let held = holdNew(name, in: folder, InodeKey(status)) {
-            return try opened(file, holding: held, status, flags)
-        }
-        let held = try descriptors.reopen(file.descriptor, flags: O_PATH)
-        return try opened(file, holding: held, status, flags)
-    }
-
-    /// Holds a file that was just made, and is open, by its name: that takes a microsecond less than through /proc. Nothing
-    /// where the name means another file by now, or none.
-    private func holdNew(_ name: EntryName, in folder: FileDescriptor, _ key: InodeKey) -> OwnedDescriptor? {
-        do throws(Errno) {
-            var status = CKernel.statx()
-            let held = try folder.hold(name.pointer)
-            try held.descriptor.status(mask: InodeKey.mask, into: &status)
-            guard InodeKey(status) == key else { return nil }
-            return held
-        } catch {
-            return nil
-        }
+        return try opened(file, flags)
     }
 
     /// With `O_EXCL` the file never gets a name; without, LINK can give it one.
@@ -141,19 +121,17 @@ extension HostDirectory {
                     try folder.openAt(
                         ".", flags: flags | ck_o_tmpfile | isNameless, mode: arguments.mode & 0o7777)
                 })
-            var status = CKernel.statx()
-            try file.descriptor.status(mask: InodeKey.mask, into: &status)
-            let held = try descriptors.reopen(file.descriptor, flags: O_PATH)
-            return try opened(file, holding: held, status, flags)
+            return try opened(file, flags)
         }
     }
 
-    /// A new file's node and handle.
+    /// A new file's node and handle. It is held by what is open: its name may mean another file by now.
     private func opened(
-        _ file: consuming OwnedDescriptor, holding held: consuming OwnedDescriptor, _ status: borrowing CKernel.statx,
-        _ flags: Int32
+        _ file: consuming OwnedDescriptor, _ flags: Int32
     ) throws(Errno) -> (entry: fuse_entry_out, open: fuse_open_out) {
-        let node = try inodes.adopt(held, status, as: nil)
+        var status = CKernel.statx()
+        try file.descriptor.status(mask: InodeKey.mask, into: &status)
+        let node = try inodes.adopt(try descriptors.hold(file.descriptor), status, as: nil)
         do throws(Errno) {
             return (entry(node, status, in: nil), try register(file, of: node, flags))
         } catch {

@@ -28,8 +28,9 @@ struct BenchRequest {
 
     /// Appends a name of at most 23 bytes.
     func with(name: String) -> BenchRequest {
-        var name = name + "\0"
-        return name.withUTF8 { appending(UnsafeRawBufferPointer($0)) }
+        var name = name
+        // A string with a zero behind it would be made anew for each request.
+        return name.withUTF8 { appending(UnsafeRawBufferPointer($0)) }.with(UInt8(0))
     }
 
     func with(dataCount: Int) -> BenchRequest {

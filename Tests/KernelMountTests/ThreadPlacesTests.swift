@@ -3,10 +3,10 @@ import Testing
 
 @testable import KernelMount
 
-/// Where readers go that serve several callers.
-struct ReaderPlacesTests {
+/// Where threads go that work side by side.
+struct ThreadPlacesTests {
     /// Where a reader is after it has looked, which was on `processor` before, and on how many it may run then.
-    private func place(of reader: Int, on processor: Int, in places: ReaderPlaces) throws -> (
+    private func place(of reader: Int, on processor: Int, in places: ThreadPlaces) throws -> (
         processor: Int, allowed: Int
     ) {
         let found = Guarded((processor: -1, allowed: 0))
@@ -25,7 +25,7 @@ struct ReaderPlacesTests {
         "The second reader on a processor goes to one that has none, and may roam from there",
         .enabled(if: Affinity.processors.count > 1))
     func apart() throws {
-        let places = ReaderPlaces(count: 3)
+        let places = ThreadPlaces(count: 3)
         #expect(try place(of: 0, on: processors[0], in: places).processor == processors[0])
         let second = try place(of: 1, on: processors[0], in: places)
         #expect(second.processor == processors[1] && second.allowed == processors.count)
@@ -37,7 +37,7 @@ struct ReaderPlacesTests {
 
     @Test("With a reader on each processor, nobody is sent away")
     func full() throws {
-        let places = ReaderPlaces(count: processors.count + 1)
+        let places = ThreadPlaces(count: processors.count + 1)
         for (reader, processor) in processors.enumerated() {
             #expect(try place(of: reader, on: processor, in: places).processor == processor)
         }
@@ -46,7 +46,7 @@ struct ReaderPlacesTests {
 
     @Test("A reader that has left its processor makes room")
     func leaving() throws {
-        let places = ReaderPlaces(count: 2)
+        let places = ThreadPlaces(count: 2)
         _ = try place(of: 0, on: processors[0], in: places)
         places.leave(0)
         #expect(try place(of: 1, on: processors[0], in: places) == (processors[0], 1))
