@@ -43,6 +43,7 @@ struct CallerFollower {
     private var largeRequests = 0
     private var nextPlaceLook: UInt64 = 0
     private var hasPlace = false
+    private var givingWay = GivingWay()
 
     private var isDeferring = false
     private var deferringSince: UInt64 = 0
@@ -57,6 +58,15 @@ struct CallerFollower {
         self.deference = deference
         self.places = places
         self.index = index
+    }
+
+    /// The reader is about to look for the next request.
+    mutating func giveWay() {
+        guard hasPlace else { return }
+        let start = monotonicNanoseconds()
+        guard givingWay.isWorthwhile(at: start) else { return }
+        yieldProcessor()
+        givingWay.note(from: start, to: monotonicNanoseconds())
     }
 
     /// A request is about to be served.

@@ -133,6 +133,7 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
                 crew.park(&turn)
             }
             let rest = lane.prepare()
+            follower.giveWay()
             switch crew.receive(from: connection, head: head, rest: rest, &turn) {
             case .request(let length):
                 let lending = crew.beginServing()
