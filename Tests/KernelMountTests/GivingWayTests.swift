@@ -20,7 +20,8 @@ import Testing
         for _ in 0..<5_000 { #expect(pause(after: 250_000, &givingWay, at: &now) == 0) }
     }
 
-    @Test("A program that keeps the processor for a slice is tried ever more seldom, down to once in 2 s") func slices() {
+    @Test("A program that keeps the processor for a slice is tried ever more seldom, down to once in 2 s") func slices()
+    {
         var (givingWay, now) = (GivingWay(), 5 * Self.millisecond)
         let pauses = (0..<8).map { _ in pause(after: 2_800_000, &givingWay, at: &now) }
         #expect(pauses == [40, 80, 160, 320, 640, 1_280, 2_000, 2_000])
