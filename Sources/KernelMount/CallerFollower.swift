@@ -14,6 +14,8 @@ struct CallerFollower {
     /// Requests, one behind the other, that did not wait for the reader before it looks where their caller is. Those of a
     /// caller on the reader's own processor wait: it doesn't run while the caller does.
     private static let awaited = 2
+    /// Requests that came right behind such a RELEASE tell nothing: after so many without any other it looks, too.
+    private static let uncertainties = 16
     /// A request that carries more is large, and how many of those one after the other end the following.
     private static let largeRequest = 16 << 10
     private static let patience = 4
@@ -40,6 +42,9 @@ struct CallerFollower {
     private var nextLook: UInt64 = 0
     private var interval = intervals.shortest
     private var waits = 0
+    private var uncertain = 0
+    /// Whether the last request was one that nobody waits for.
+    private var isBehindUnawaited = false
     private var largeRequests = 0
     private var nextPlaceLook: UInt64 = 0
     private var hasPlace = false
@@ -78,7 +83,10 @@ struct CallerFollower {
     mutating func note(_ head: UnsafeRawBufferPointer, _ length: Int, isAlone: Bool, _ turn: ReaderTurn) {
         let header = head.loadUnaligned(as: fuse_in_header.self)
         // FORGET and the like are nobody's, and a RELEASE is nothing that anybody waits for.
-        guard header.pid != 0, header.opcode != Opcode.release.rawValue else { return }
+        guard header.pid != 0, header.opcode != Opcode.release.rawValue else {
+            isBehindUnawaited = true
+            return
+        }
         callers.note(header.pid)
         guard isAlone, !callers.areSeveral else {
             roam()
@@ -90,9 +98,23 @@ struct CallerFollower {
             return largeRequests >= Self.patience ? roam() : ()
         }
         largeRequests = 0
-        waits = turn.hadWaited ? 0 : waits + 1
+        noteWait(turn.hadWaited)
         if processor == nil || waits >= Self.awaited { follow(header.pid, at: turn.received) }
         if processor != nil { considerDeferring(at: turn.received) }
+    }
+
+    /// - Parameter hadWaited: whether the request had waited for the reader.
+    private mutating func noteWait(_ hadWaited: Bool) {
+        defer { isBehindUnawaited = false }
+        switch (hadWaited, isBehindUnawaited) {
+        case (false, _): waits += 1
+        case (true, false): (waits, uncertain) = (0, 0)
+        case (true, true):
+            // It came while the reader served what nobody waits for, and would have waited for that on any processor.
+            uncertain += 1
+            guard uncertain >= Self.uncertainties else { return }
+            (waits, uncertain) = (Self.awaited, 0)
+        }
     }
 
     /// Whether a request carries much, and the caller may do something else meanwhile. A program that writes waits, unless it

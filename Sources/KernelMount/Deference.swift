@@ -13,7 +13,8 @@ import Syscalls
 /// The price is that the reader waits for whoever else wants its processor. So it defers only while the machine has nothing
 /// else to do, and somebody looks after it: see ``rescue()``.
 final class Deference: Sendable {
-    /// The reader that defers; zero while there is none.
+    /// The reader that defers; zero while there is none. Its negative while it is being rescued: it may not end meanwhile,
+    /// because its number could be another thread's then.
     private let reader = Atomic<pid_t>(0)
     private let load = SystemLoad()
     private let isAllowed: Bool
@@ -23,8 +24,11 @@ final class Deference: Sendable {
     /// - Parameter isAllowed: whether a thread of this process may have the normal policy back: see ``SchedulingPolicy``.
     init(isAllowed: Bool) { self.isAllowed = isAllowed }
 
-    /// Whether this thread may go from the idle policy to the normal one.
-    static func canReturn() -> Bool { SchedulingPolicy.idle.set() && SchedulingPolicy.normal.set() }
+    /// Whether this thread has the normal policy, and may go to the idle one and back. Who runs a mount with another one
+    /// (chrt(1)) means it.
+    static func canReturn() -> Bool {
+        SchedulingPolicy.isNormal && SchedulingPolicy.idle.set() && SchedulingPolicy.normal.set()
+    }
 
     /// Whether this machine is at leisure: the calling thread is the only one that is to run, or there are processors left.
     var isMachineIdle: Bool { (load.runnableThreads ?? .max) <= 1 + Self.others }
@@ -48,13 +52,17 @@ final class Deference: Sendable {
         if reader.compareExchange(expected: thread, desired: 0, ordering: .acquiringAndReleasing).exchanged {
             SchedulingPolicy.normal.set()
         }
+        while reader.load(ordering: .acquiring) == -thread { yieldProcessor() }
     }
 
     /// Gives a reader that gets no further the normal policy back. Another thread has to do that: the reader doesn't run.
     func rescue() {
-        let thread = reader.exchange(0, ordering: .acquiringAndReleasing)
-        guard thread != 0 else { return }
+        let thread = reader.load(ordering: .relaxed)
+        guard thread > 0,
+            reader.compareExchange(expected: thread, desired: -thread, ordering: .acquiringAndReleasing).exchanged
+        else { return }
         SchedulingPolicy.normal.set(for: thread)
         Affinity.roam(thread)
+        reader.store(0, ordering: .releasing)
     }
 }

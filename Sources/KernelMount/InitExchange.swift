@@ -10,15 +10,18 @@ enum InitExchange {
         .overIOUring, .requestTimeout,
     ]
 
-    private static let flagsOffset = MemoryLayout<fuse_in_header>.size + 12
+    private static let readAheadOffset = MemoryLayout<fuse_in_header>.size + 8
+    private static let flagsOffset = readAheadOffset + 4
     private static let flags2Offset = flagsOffset + 4
 
-    /// The kernel's request as it goes to the device.
+    /// The kernel's request as it goes to the device, which is offered as much to be read ahead as this mount can have.
     static func offer(_ request: [UInt8]) -> [UInt8] {
         guard request.count >= flags2Offset + 4 else { return request }
         var changed = request
         let local = localOnly.words
         changed.withUnsafeMutableBytes { bytes in
+            let readAhead = bytes.loadUnaligned(fromByteOffset: readAheadOffset, as: UInt32.self)
+            bytes.storeBytes(of: max(readAhead, ReadAhead.most), toByteOffset: readAheadOffset, as: UInt32.self)
             let flags = bytes.loadUnaligned(fromByteOffset: flagsOffset, as: UInt32.self)
             let flags2 = bytes.loadUnaligned(fromByteOffset: flags2Offset, as: UInt32.self)
             bytes.storeBytes(of: flags & ~local.flags, toByteOffset: flagsOffset, as: UInt32.self)
@@ -39,14 +42,15 @@ enum InitExchange {
         return withUnsafeBytes(of: answer) { Array($0) }
     }
 
-    /// Whether the device wants the kernel to read ahead less than it would.
-    static func limitsReadAhead(_ answer: [UInt8], of request: [UInt8]) -> Bool {
-        let header = MemoryLayout<fuse_in_header>.size
-        guard request.count >= header + MemoryLayout<fuse_init_in>.size,
-            answer.count >= MemoryLayout<fuse_init_out>.size
-        else { return true }
-        let offered = request.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: header, as: fuse_init_in.self) }
-        let wanted = answer.withUnsafeBytes { $0.loadUnaligned(as: fuse_init_out.self) }
-        return wanted.max_readahead < offered.max_readahead
+    /// How much the device wants the kernel to read ahead, in bytes, where that is more than the kernel does by itself.
+    ///
+    /// - Parameters:
+    ///   - answer: the device's.
+    ///   - request: the kernel's own.
+    static func readAhead(_ answer: [UInt8], beyond request: [UInt8]) -> UInt32? {
+        guard request.count >= flagsOffset, answer.count >= MemoryLayout<fuse_init_out>.size else { return nil }
+        let own = request.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: readAheadOffset, as: UInt32.self) }
+        let wanted = answer.withUnsafeBytes { $0.loadUnaligned(as: fuse_init_out.self).max_readahead }
+        return wanted > own ? min(wanted, ReadAhead.most) : nil
     }
 }

@@ -24,18 +24,21 @@ public protocol RequestPath: AnyObject, Sendable {
 
 /// A mount of this machine's kernel whose requests go through a ``RequestPath``: through a virtqueue to a device.
 public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
+    /// Of a READ or WRITE, in bytes.
+    private static var largestPayload: Int { 1 << 20 }
+
     private let path: Path
     private let session: LibfuseSession
     private let connection: KernelConnection
     private let logger: Logger
-    private let largestRequest: Int
     private let admission: Admission?
     private var readers: [OSThread] = []
     private let crew: ReaderCrew
     private let mountPoint: String
     private let stopping = Atomic<Bool>(false)
     private let runningReaders: ParkingWord
-    private let readsAheadFreely = Atomic<Bool>(false)
+    /// What the kernel may read ahead beyond its own measure, in bytes; zero where it may not.
+    private let readAhead = Atomic<UInt32>(0)
     private let up = OneTimeEvent()
     /// Rings when the first reader has ended.
     private let ended: EventDescriptor
@@ -54,7 +57,6 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         self.path = path
         self.mountPoint = mountPoint
         self.logger = logger
-        largestRequest = 1 << 20
         admission = Admission(options: options, owner: ProcessIdentity.uid)
         runningReaders = ParkingWord(UInt32(readerCount))
         do throws(Errno) {
@@ -83,11 +85,12 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         }
     }
 
-    /// Whether the kernel has opened the session, within that time. The kernel may then read ahead as much as one request
-    /// holds, if this process may set that and the device has not asked for less than the kernel's default.
+    /// Whether the kernel has opened the session, within that time. The kernel then reads ahead as much as the device has
+    /// agreed to, at most what one request holds, if this process may set that.
     public func waitUntilUp(seconds: Int) -> Bool {
         guard up.wait(seconds: seconds) else { return false }
-        if readsAheadFreely.load(ordering: .acquiring) { ReadAhead.widen(at: mountPoint) }
+        let bytes = readAhead.load(ordering: .acquiring)
+        if bytes > 0 { ReadAhead.widen(at: mountPoint, to: bytes) }
         return true
     }
 
@@ -176,9 +179,9 @@ public final class KernelMount<Path: RequestPath>: @unchecked Sendable {
         let request = InitExchange.offer(Array(bytes.prefix(length)))
         let id = RequestID(rawValue: bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self) })
         do throws(Errno) {
-            let answer = InitExchange.answer(try path.open(request), largestPayload: largestRequest)
+            let answer = InitExchange.answer(try path.open(request), largestPayload: Self.largestPayload)
             path.opened(with: request)
-            readsAheadFreely.store(!InitExchange.limitsReadAhead(answer, of: request), ordering: .releasing)
+            readAhead.store(InitExchange.readAhead(answer, beyond: bytes) ?? 0, ordering: .releasing)
             answer.withUnsafeBytes { _ = connection.answer(id, error: nil, payload: $0) }
         } catch {
             logger.error("the device refused the session", metadata: ["error": "\(error)"])

@@ -189,7 +189,7 @@ struct ReaderTurn {
     /// Looks, one behind the other, that found a request.
     var piles = 0
 
-    fileprivate mutating func note(hadWaited isLate: Bool) {
+    mutating func note(hadWaited isLate: Bool) {
         hadWaited = isLate
         waits = isLate ? 0 : waits + 1
         guard !isLate else { return }

@@ -24,7 +24,7 @@ public struct Lock: ~Copyable, @unchecked Sendable {
     public func lock() { pthread_mutex_lock(mutex) }
     public func unlock() { pthread_mutex_unlock(mutex) }
 
-    /// Runs `body` with the lock held. It must not make a call that can block.
+    /// Runs `body` with the lock held. On the way of a request it must not make a call that can block.
     @inlinable @inline(__always)
     public func withLock<Result: ~Copyable, Failure: Error>(
         _ body: () throws(Failure) -> Result

@@ -8,6 +8,9 @@ public enum SchedulingPolicy: Sendable {
     /// counts a processor that runs nothing else as idle.
     case idle
 
+    /// Whether the calling thread has the normal one.
+    public static var isNormal: Bool { sched_getscheduler(0) == SCHED_OTHER }
+
     /// Sets it for a thread; whether that is allowed. Everybody may make a thread idle, but an ordinary user may not make
     /// it normal again (RLIMIT_NICE, CAP_SYS_NICE).
     ///

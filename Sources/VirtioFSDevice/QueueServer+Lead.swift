@@ -22,7 +22,10 @@ extension QueueServer {
     }
 
     private func noteEvents() {
-        guard let log, log.isOn, let usedRing = log.usedRing else { return }
+        guard let log else { return }
+        // Between the write and the look at the log: see WriteLog.isOn.
+        fullFence()
+        guard log.isOn, let usedRing = log.usedRing else { return }
         log.note { view.noteEvents(usedRing, into: $0) }
     }
 
@@ -76,7 +79,7 @@ extension QueueServer {
     private func pollForMore() -> Bool {
         // Who kicks serves, too: to look would be to take their work away and hand it from one processor to another.
         if isLent.load(ordering: .relaxed) && isLent.exchange(false, ordering: .relaxed) { return false }
-        guard number > 0 else { return collect() }
+        guard number > 0 else { return coalesce() }
         let isFound = spin.pointee.spin {
             // What is available stays so while the queue stops, or is broken: nobody takes it any more.
             !mayServe || !view.available.pointee.isEmpty
@@ -85,8 +88,8 @@ extension QueueServer {
     }
 
     /// Where several came since this was last asked, sleeps for a while without asking for kicks; whether there are more.
-    private func collect() -> Bool {
-        guard let nap = collection.nap(popped: popCount, size: size) else { return false }
+    private func coalesce() -> Bool {
+        guard let nap = coalescing.nap(popped: popCount, size: size) else { return false }
         // It is this thread that has the lead: nobody but time wakes it.
         lead.park(while: 1, nanoseconds: nap)
         return mayServe && !view.available.pointee.isEmpty

@@ -35,7 +35,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     private let popCounter = UnsafeMutablePointer<UInt64>.allocateOnOwnCacheLines()
     var popCount: UInt64 { popCounter.pointee }
     /// Of the high priority queue; only the leader touches it.
-    @exclusivity(unchecked) var collection = Collection()
+    @exclusivity(unchecked) var coalescing = Coalescing()
     /// Where to go on from the next chain on; guarded by `stateLock`.
     @exclusivity(unchecked) private var nextMove: RingMove?
     private let hasMove = Atomic<Bool>(false)
@@ -244,6 +244,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
             used.push(chain, written: written)
             return (used.needsInterrupt(), place)
         }
+        // Behind the full fence of needsInterrupt: see WriteLog.isOn.
         if isLogging, let log {
             log.note {
                 view.note(exchange.segments.writable, written: written, into: $0)

@@ -15,8 +15,8 @@ struct MountCommand: ParsableCommand {
         commandName: "mount",
         abstract: "Mount a folder through an emulated virtio-fs device.",
         discussion: """
-            Every request of this machine's kernel goes through a virtqueue to a device thread, which serves it from \
-            SHARE. The command returns when the mount is up and goes on in the background; 'fusermount3 -u MOUNTPOINT' \
+            Every request of this machine's kernel goes through a virtqueue to a device, which serves it from SHARE. The \
+            command returns when the mount is up and goes on in the background; 'fusermount3 -u MOUNTPOINT' \
             ends it.
 
             Each option of this command can stand behind -o, too ('-o cache=never,queues=2'), and so in /etc/fstab. With \

@@ -9,8 +9,10 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from compare import Ratio, print_table
 from copies import copies, write_file
 from processes import Failure, interrupt_on_ending_signals, require_tool, run, signals_held, start, stop
 from rows import HERE
@@ -26,11 +28,41 @@ COMMANDS = {
                   "--socket-path={socket}"),
 }
 
-Figures = dict[tuple[str, int], dict[str, list[float]]]
+# The latencies that the table shows, of those that `virtiofs bench` gives.
+PERCENTILES = ("p50", "p99")
 
 # Rows of which the host does one copy after the other: one request at a time, or writes to one file.
 ONE_COPY = {("READ 1024k", 1), ("WRITE 1024k", 1), ("WRITE 1024k", 16), ("WRITE 1024k", 64)}
 COPIES = "copies"
+
+
+@dataclass
+class Measured:
+    """What each device did of one row at one depth, in each of the pairs."""
+
+    rates: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COMMANDS})
+    microseconds: dict[str, dict[str, list[float]]] = field(default_factory=lambda: {name: {} for name in COMMANDS})
+
+    def add(self, name: str, figure: dict) -> None:
+        self.rates[name].append(figure["rate"])
+        for percentile, latency in figure["microseconds"].items():
+            self.microseconds[name].setdefault(percentile, []).append(latency)
+
+    def times(self, name: str) -> float:
+        """How many times virtiofsd, the median of the pairs."""
+        return Ratio.of(self.rates[name], self.rates["virtiofsd"]).median
+
+    def cells(self) -> list[str]:
+        """Of the table, from the rates on."""
+        rates = [f"{statistics.median(self.rates[name]):,.0f}" for name in COMMANDS]
+        most = f"{self.times(COPIES):.2f}" if COPIES in self.rates else ""
+        latencies = [f"{statistics.median(self.microseconds[name][percentile]):,.1f}"
+                     for name in COMMANDS for percentile in PERCENTILES]
+        ratio = self.times("ours")
+        return [*rates, f"{ratio:.2f}", most, *latencies, "" if ratio >= GOAL else f"below {GOAL}"]
+
+
+Figures = dict[tuple[str, int], Measured]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -76,33 +108,24 @@ def collect(arguments: argparse.Namespace, work: Path) -> Figures:
     for pair in range(arguments.pairs):
         for name in COMMANDS if pair % 2 == 0 else reversed(COMMANDS):
             for row in measure(name, work, arguments):
-                of_row = figures.setdefault((row["row"], row["depth"]), {key: [] for key in COMMANDS})
-                of_row[name].append(row["rate"])
+                figures.setdefault((row["row"], row["depth"]), Measured()).add(name, row)
             print(f"pair {pair + 1} of {arguments.pairs}: {name} is done", flush=True)
-        for (row, depth), of_row in figures.items():
+        for (row, depth), measured in figures.items():
             if (row, depth) in ONE_COPY:
                 rate = copies(file, depth, float(arguments.seconds), row.startswith("WRITE"))
-                of_row.setdefault(COPIES, []).append(rate)
+                measured.rates.setdefault(COPIES, []).append(rate)
     return figures
 
 
-def times(of_row: dict[str, list[float]], name: str) -> float:
-    """How many times virtiofsd, the median of the pairs."""
-    return statistics.median(a / b for a, b in zip(of_row[name], of_row["virtiofsd"], strict=True))
-
-
 def report(figures: Figures) -> None:
-    reached = 0
-    print(f"\n{'row':<18}{'depth':>6}{'ours/s':>12}{'virtiofsd/s':>13}{'ratio':>8}{'copies':>8}")
-    for (row, depth), of_row in figures.items():
-        ours, peer = (statistics.median(of_row[name]) for name in COMMANDS)
-        ratio = times(of_row, "ours")
-        reached += ratio >= GOAL
-        most = f"{times(of_row, COPIES):>8.2f}" if COPIES in of_row else f"{'':>8}"
-        print(f"{row:<18}{depth:>6}{ours:>12,.0f}{peer:>13,.0f}{ratio:>8.2f}{most}"
-              f"{'' if ratio >= GOAL else f'  below {GOAL}'}")
-    print(f"\n{reached} of {len(figures)} rows reach {GOAL}. copies: the host's copies alone, one after the "
-          "other,\nwhich is about the most where the host makes one at a time")
+    latencies = [f"{name} {percentile}" for name in COMMANDS for percentile in PERCENTILES]
+    table = [["row", "depth", "ours/s", "virtiofsd/s", "ratio", COPIES, *latencies, ""]]
+    table += [[row, str(depth), *measured.cells()] for (row, depth), measured in figures.items()]
+    print()
+    print_table(table)
+    reached = sum(measured.times("ours") >= GOAL for measured in figures.values())
+    print(f"{reached} of {len(figures)} rows reach {GOAL}. copies: the host's copies alone, one after the other,\n"
+          "which is about the most where the host makes one at a time. p50 and p99: microseconds")
 
 
 def main() -> int:
@@ -116,8 +139,8 @@ def main() -> int:
         figures = collect(arguments, work)
         report(figures)
         if arguments.json:
-            rows = [{"row": row, "depth": depth, "figures": of_row}
-                    for (row, depth), of_row in figures.items()]
+            rows = [{"row": row, "depth": depth, "figures": measured.rates, "microseconds": measured.microseconds}
+                    for (row, depth), measured in figures.items()]
             arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         return 0
     except Failure as failure:

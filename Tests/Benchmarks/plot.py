@@ -1,22 +1,28 @@
 #!/usr/bin/env python3
 """Draws the figures of `compare.py --json` as an SVG: `plot.py FIGURES.json PLOT.svg`.
 
-A bar begins at the yardstick's median and ends at the peer's: to the right where the peer is faster.
+A bar begins at the yardstick and ends at the peer: to the right where the peer is faster. How many times the yardstick
+a peer does is the median over the pairs of the ratio within each, as in the tables of `compare.py`.
 """
 
 import json
 import math
-import statistics
 import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
+
+from compare import Ratio
 
 YARDSTICK = "passthrough_ll"
 BARS = {"ours": "#c2410c", "bindfs": "#64748b"}
 FLOOR, FLOOR_COLOUR = "null", "#111827"
 # The least that is shown to the left and to the right, in times the yardstick.
 LEAST, MOST = 0.5, 4.0
+# So many times more is shown, for the number at a bar's end.
+ROOM = 1.3
 LEFT, WIDTH, RIGHT, BAR, GAP, TOP, BOTTOM = 250, 470, 40, 10, 10, 52, 30
+# How wide the number at a bar's end is.
+NUMBER = 26
 
 Ratios = dict[str, dict[str, float]]
 
@@ -25,9 +31,9 @@ def ratios_of(figures: dict) -> Ratios:
     """Of each row, how many times the yardstick each peer does."""
     shown: Ratios = {}
     for row in figures["rows"].values():
-        medians = {name: statistics.median(values) for name, values in row["figures"].items()}
-        shown[row["title"]] = {name: medians[name] / medians[YARDSTICK]
-                               for name in (*BARS, FLOOR) if name in medians}
+        of_row = row["figures"]
+        shown[row["title"]] = {name: Ratio.of(of_row[name], of_row[YARDSTICK]).median
+                               for name in (*BARS, FLOOR) if name in of_row}
     return shown
 
 
@@ -36,8 +42,8 @@ class Scale:
 
     def __init__(self, ratios: Ratios) -> None:
         every = [ratio for of_row in ratios.values() for ratio in of_row.values()]
-        self.low = math.floor(math.log2(min(LEAST, *every)))
-        self.high = math.ceil(math.log2(max(MOST, *every)))
+        self.low = math.floor(math.log2(min(LEAST, min(every) / ROOM)))
+        self.high = math.ceil(math.log2(max(MOST, max(every) * ROOM)))
 
     def place(self, ratio: float) -> float:
         return LEFT + WIDTH * (math.log2(ratio) - self.low) / (self.high - self.low)
@@ -78,18 +84,24 @@ def grid(scale: Scale, bottom: float) -> list[str]:
     return parts
 
 
+def past(floor: float | None, end: float) -> float:
+    """Where the number of a bar may begin: behind the floor's mark, too, where that would be in its way."""
+    return floor if floor is not None and end - 6 < floor < end + NUMBER else end
+
+
 def draw_row(title: str, of_row: dict[str, float], y: float, scale: Scale) -> list[str]:
     height = BAR * len(BARS)
+    floor = scale.place(of_row[FLOOR]) if FLOOR in of_row else None
     parts, numbers = [text(LEFT - 10, y + height / 2 + 4, title, "end")], []
     for place, (name, colour) in enumerate(BARS.items()):
         if name not in of_row:
             continue
         start, end, top = scale.place(1), scale.place(of_row[name]), y + place * BAR
         parts.append(box(min(start, end), top, abs(end - start), BAR - 1, colour))
-        x, anchor = (end + 4, "start") if end >= start else (end - 4, "end")
+        x, anchor = (past(floor, end) + 4, "start") if end >= start else (end - 4, "end")
         numbers.append(text(x, top + 8.5, f"{of_row[name]:.2f}", anchor, 9))
-    if FLOOR in of_row:
-        parts.append(box(scale.place(of_row[FLOOR]) - 1.5, y - 2, 3, height + 3, FLOOR_COLOUR))
+    if floor is not None:
+        parts.append(box(floor - 1.5, y - 2, 3, height + 3, FLOOR_COLOUR))
     return parts + numbers
 
 

@@ -42,6 +42,15 @@ struct CallerFollowerTests {
         static func setxattr(_ size: Int) -> Request {
             Request("SETXATTR of \(size)", .setxattr, fuse_setxattr_in(), dataCount: size)
         }
+
+        static let release = Request("RELEASE", .release, fuse_release_in(), dataCount: 0)
+
+        /// Its first bytes, as of another thread.
+        fileprivate func head(of thread: UInt32) -> [UInt8] {
+            var header = head.withUnsafeBytes { $0.loadUnaligned(as: fuse_in_header.self) }
+            header.pid = thread
+            return withUnsafeBytes(of: header) { Array($0) } + head[MemoryLayout<fuse_in_header>.size...]
+        }
     }
 
     /// The processors that a reader may run on, which follows the caller of GETATTRs, after each of `requests`.
@@ -99,6 +108,76 @@ struct CallerFollowerTests {
     func left(_ request: Request) throws {
         let all = Affinity.count
         #expect(try choices(after: Array(repeating: request, count: 5)) == [1, 1, 1, all, all])
+    }
+
+    /// A thread that computes, on the processor that it is told.
+    private final class Caller: Sendable {
+        private let place: ParkingWord
+        private let now = ParkingWord(.max)
+        private let number = ParkingWord(0)
+        private let isOver = ParkingWord(0)
+        private let thread = Guarded<OSThread?>(nil)
+
+        init(on processor: Int) throws {
+            place = ParkingWord(UInt32(processor))
+            let thread = try OSThread(name: "caller") { [self] in
+                number.store(UInt32(ck_gettid()))
+                while isOver.value == 0 {
+                    _ = Affinity.stay(on: Int(place.value))
+                    now.store(UInt32(Affinity.currentProcessor))
+                }
+            }
+            self.thread.withLock { $0 = thread }
+            go(to: processor)
+        }
+
+        var id: UInt32 { number.value }
+
+        func go(to processor: Int) {
+            place.store(UInt32(processor))
+            while now.value != UInt32(processor) { sched_yield() }
+        }
+
+        func end() {
+            isOver.store(1)
+            thread.withLock { $0.take() }?.join()
+        }
+    }
+
+    @Test(
+        "A caller that moves is found again, though each of its requests comes right behind a RELEASE",
+        .enabled(if: Affinity.count > 1))
+    func moved() throws {
+        let (first, second) = (Affinity.processors[0], Affinity.processors[1])
+        let caller = try Caller(on: first)
+        defer { caller.end() }
+        let lookup = try CallerLookup()
+        let found = Guarded<[Int]>([])
+        let reader = try OSThread(name: "reader") {
+            var follower = CallerFollower(lookup, Deference(isAllowed: false), ThreadPlaces(count: 1), index: 0)
+            defer { follower.rest() }
+            var turn = ReaderTurn()
+            turn.note(hadWaited: true)
+            for processor in [first, second] {
+                caller.go(to: processor)
+                var tries = 0
+                repeat {
+                    usleep(100)
+                    turn.received = monotonicNanoseconds()
+                    for request in [Request.release, .getattr] {
+                        request.head(of: caller.id).withUnsafeBytes {
+                            follower.note($0, request.length, isAlone: true, turn)
+                        }
+                    }
+                    tries += 1
+                } while !(Affinity.currentProcessor == processor && Self.processorCount == 1) && tries < 20_000
+                found.withLock { $0.append(Affinity.currentProcessor) }
+            }
+        }
+        reader.join()
+        lookup.dismiss()
+        lookup.join()
+        #expect(found.withLock { $0 } == [first, second])
     }
 
     @Test("A write by a program ends a row of large ones")

@@ -70,10 +70,26 @@ struct MountOptionTests {
         for file in others { close(file) }
     }
 
-    @Test("The kernel reads ahead a whole request, unless the device wants less than the kernel's default")
+    @Test("What is closed is flushed, but not what was only read where the device has no locks to drop")
+    func flush() throws {
+        for (locks, flags, expected) in [
+            (true, O_RDONLY, 1), (true, O_RDWR, 1), (false, O_RDONLY, 0), (false, O_WRONLY, 1), (false, O_RDWR, 1),
+        ] {
+            let mount = try MountUnderTest(share.path, serving: HostDirectoryOptions(locks: locks))
+            try #require(close(creat(mount.path("file"), 0o600)) == 0)
+            let before = mount.counts[.flush]
+            try #require(close(open(mount.path("file"), flags)) == 0)
+            #expect(mount.counts[.flush] - before == expected, "locks \(locks), flags \(flags)")
+        }
+    }
+
+    @Test("The kernel reads ahead a whole request, or what the device allows: more than the kernel's 128 KiB, or less")
     func readAhead() throws {
         var limits = FUSELimits()
-        for (limit, expected) in [(UInt32.max, "1024"), (65_536, "64")] {
+        let limitsAndSettings: [(UInt32, String)] = [
+            (.max, "1024"), (4 << 20, "1024"), (512 << 10, "512"), (128 << 10, "128"), (64 << 10, "64"),
+        ]
+        for (limit, expected) in limitsAndSettings {
             limits.maxReadahead = limit
             let mount = try MountUnderTest(share.path, limits: limits)
             var status = stat()

@@ -47,6 +47,8 @@ extension HostDirectory {
         let writes = flags & O_ACCMODE != O_RDONLY
         reply.fh = try handles.insert(file, of: node, waits: waits, writes: writes).rawValue
         if options.cache == .always { reply.open_flags = UInt32(FOPEN_KEEP_CACHE) }
+        // Its FLUSH could only drop locks: what was only read has no delayed error.
+        if !writes, !options.locks { reply.open_flags |= UInt32(FOPEN_NOFLUSH) }
         return reply
     }
 

@@ -43,6 +43,8 @@ struct BenchOperation {
         case send(BenchRequest)
         /// The operation is over; this many things came of it.
         case done(items: Int)
+        /// The device's answer makes no sense.
+        case failed(String)
     }
 
     let name: String
@@ -118,11 +120,12 @@ extension BenchOperation {
                 (actor.isListing, actor.offset, share.listed) = (true, 0, 0)
             default:
                 guard actor.isListing else { return .done(items: share.listed) }
-                guard !reply.isEmpty else {
+                guard !reply.isEmpty, !share.session.isEnding else {
                     actor.isListing = false
                     return .send(.release(share.entries, actor.handle, folder: true))
                 }
-                actor.offset = share.take(listing: reply)
+                guard let last = share.take(listing: reply) else { return .failed("a reply holds no whole entry") }
+                actor.offset = last
             }
             return .send(
                 .read(share.entries, actor.handle, at: actor.offset, count: BenchShare.listingSize, as: .readdirplus))

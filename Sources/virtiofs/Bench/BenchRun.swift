@@ -63,6 +63,7 @@ final class BenchRun {
         switch operation.next(&actors[index], reply.payload) {
         case .send(let request): session.send(request, of: index)
         case .done(let count): finish(index, count)
+        case .failed(let reason): throw Failure("\(operation.name): \(reason)")
         }
     }
 

@@ -65,11 +65,13 @@ final class BenchShare {
         session.post(.forget(node, count: count))
     }
 
-    /// Counts the entries of a READDIRPLUS and gives their lookups back in one BATCH_FORGET; the cookie of the last.
-    func take(listing: UnsafeRawBufferPointer) -> UInt64 {
+    /// Counts the entries of a READDIRPLUS and gives their lookups back in one BATCH_FORGET; the cookie of the last, if there
+    /// is one.
+    func take(listing: UnsafeRawBufferPointer) -> UInt64? {
         let entrySize = MemoryLayout<fuse_entry_out>.size
         var forgotten: [fuse_forget_one] = []
-        var (offset, cookie) = (0, UInt64(0))
+        var offset = 0
+        var cookie: UInt64?
         while offset + entrySize + 24 <= listing.count {
             let node = listing.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
             if node != 0 { forgotten.append(fuse_forget_one(nodeid: node, nlookup: 1)) }
@@ -78,6 +80,7 @@ final class BenchShare {
             offset += DirectoryEntryWriter.size(nameCount: Int(nameCount), plus: true)
             listed += 1
         }
+        guard cookie != nil else { return nil }
         var request = BenchRequest(.batchForget, NodeID(rawValue: 0))
             .with(fuse_batch_forget_in(count: UInt32(forgotten.count), dummy: 0))
             .with(dataCount: forgotten.count * MemoryLayout<fuse_forget_one>.stride).bytes

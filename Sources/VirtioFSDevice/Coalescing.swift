@@ -2,7 +2,7 @@
 ///
 /// Nobody waits for what that queue carries: to look for it would take a processor from those who do, and so would a kick
 /// and a wake for each. So the worker sleeps while several come, for as long as the ring takes to fill up by a good part.
-struct Collection {
+struct Coalescing {
     /// Nanoseconds. An INTERRUPT waits as long, at most, and so do a forgotten file's descriptor and its space.
     private static let (shortest, longest) = (50_000, 1_000_000)
 

@@ -3,14 +3,14 @@ import Testing
 @testable import VirtioFSDevice
 
 /// For how long FORGETs may pile up.
-@Suite struct CollectionTests {
+@Suite struct CoalescingTests {
     /// Microseconds of each nap, after so many chains each.
     private func naps(_ counts: [UInt64], size: UInt16 = 128) -> [Int?] {
-        var collection = Collection()
+        var coalescing = Coalescing()
         var popped: UInt64 = 0
         return counts.map { count in
             popped += count
-            return collection.nap(popped: popped, size: size).map { $0 / 1_000 }
+            return coalescing.nap(popped: popped, size: size).map { $0 / 1_000 }
         }
     }
 
