@@ -54,14 +54,14 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start(command: Sequence[str], **options: object) -> subprocess.Popen[str]:
+def start(command: Sequence[str], stdin: int = subprocess.DEVNULL, **options: object) -> subprocess.Popen[str]:
     """Starts a process in a session of its own, out of reach of the terminal's Ctrl-C.
 
     The kernel sends it SIGTERM when this script dies, even by SIGKILL.
     """
     guarded = ["setpriv", "--pdeathsig", "TERM", *command]
     return subprocess.Popen(guarded, text=True, start_new_session=True,
-                            stdin=subprocess.DEVNULL, **options)
+                            stdin=stdin, **options)
 
 
 def stop(process: subprocess.Popen[str], patience: float = 5.0) -> None:

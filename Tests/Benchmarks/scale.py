@@ -7,6 +7,7 @@ import json
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +17,9 @@ from pathlib import Path
 import peers
 from compare import DEFAULT_VIRTIOFS, print_table
 from processes import Failure, interrupt_on_ending_signals, require_tool, run, signals_held, start, stop
+from rows import HERE
 
+MANY_MOUNTS = HERE / "Micro/.build/release/ManyMounts"
 FIO_SECONDS = 0.8
 LOOKUPS = 2000
 ROUNDS = 3
@@ -150,6 +153,37 @@ def many_mounts(mounts: Mounts, largest: int) -> Table:
     return table
 
 
+def mounts_in_one_process(mounts: Mounts, largest: int) -> Table:
+    share = large_file(mounts)
+    table = [["mounts", "all together, ops/s", "MiB for each"]]
+    for count in powers(2, 0, largest):
+        with all_in_one(mounts, share, count) as (mountpoints, server):
+            rate = random_reads(mountpoints, 1)
+            size = resident_bytes(server) / count / 2**20
+        table.append([str(count), f"{rate:,.0f}", f"{size:.1f}"])
+    return table
+
+
+@contextlib.contextmanager
+def all_in_one(mounts: Mounts, share: Path, count: int) -> Iterator[tuple[list[Path], int]]:
+    """So many mounts of the share, and the one process that serves them."""
+    mountpoints = [Path(tempfile.mkdtemp(prefix="mount-", dir=mounts.work)) for _ in range(count)]
+    log = mounts.work / "many.log"
+    with open(log, "w", encoding="utf-8") as output:
+        server = start([str(MANY_MOUNTS), str(share), *map(str, mountpoints)], stdin=subprocess.PIPE, stdout=output,
+                       stderr=output)
+    try:
+        for mountpoint in mountpoints:
+            peers.wait_until_mounted("ManyMounts", server, mountpoint, log)
+        yield mountpoints, server.pid
+    finally:
+        with signals_held():
+            server.stdin.close()
+            for mountpoint in mountpoints:
+                peers.unmount(mountpoint)
+            stop(server)
+
+
 def large_file(mounts: Mounts) -> Path:
     share = mounts.work / "large"
     if not share.exists():
@@ -174,6 +208,7 @@ MEASURES: dict[str, tuple[Callable[[Mounts, int], Table], int, int]] = {
     "queues": (queues, 3, 1),
     "depths": (depths, 8, 3),
     "mounts": (many_mounts, 4, 1),
+    "mounts in one process": (mounts_in_one_process, 4, 1),
 }
 
 
@@ -208,6 +243,8 @@ def main() -> int:
         require_tool("setpriv", "util-linux")
         if not os.access(arguments.virtiofs, os.X_OK):
             raise Failure(f"{arguments.virtiofs} is missing: run `swift build -c release`")
+        if "mounts in one process" in arguments.measures.split(",") and not os.access(MANY_MOUNTS, os.X_OK):
+            raise Failure(f"{MANY_MOUNTS} is missing: run `swift build -c release --package-path {HERE}/Micro`")
         tables = measure(arguments, Mounts(work, arguments.virtiofs.resolve()))
         if arguments.json:
             arguments.json.write_text(json.dumps(tables, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -24,6 +24,16 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Benchmarks/MicroBenchmarks",
-            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")])
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
+        .executableTarget(
+            name: "ManyMounts",
+            dependencies: [
+                .product(name: "HostDirectory", package: "swift-virtiofs"),
+                .product(name: "KernelMount", package: "swift-virtiofs"),
+                .product(name: "Virtio", package: "swift-virtiofs"),
+                .product(name: "VirtioFSDevice", package: "swift-virtiofs"),
+                .product(name: "VirtioFSDriver", package: "swift-virtiofs"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
     ]
 )

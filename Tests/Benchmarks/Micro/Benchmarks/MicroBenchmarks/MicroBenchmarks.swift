@@ -8,6 +8,7 @@ let benchmarks: @Sendable () -> Void = {
         metrics: [.wallClock, .throughput], scalingFactor: .kilo, maxDuration: .seconds(1))
     ringBenchmarks()
     codecBenchmarks()
+    listingBenchmarks()
     inodeBenchmarks()
 }
 
@@ -45,6 +46,26 @@ private func codecBenchmarks() {
                 var cursor = WireCursor($0)
                 blackHole(try cursor.consume(fuse_in_header.self))
                 blackHole(try cursor.consumeName())
+            }
+        }
+    }
+}
+
+/// A page of a listing.
+private func listingBenchmarks() {
+    for (name, entry) in [("READDIR", nil), ("READDIRPLUS", fuse_entry_out())] {
+        Benchmark("Encode a page of \(name)") { benchmark in
+            let page = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+            defer { page.deallocate() }
+            let name = Array("a-name-of-some-length".utf8)
+            for _ in benchmark.scaledIterations {
+                var writer = DirectoryEntryWriter(into: page)
+                name.withUnsafeBytes { name in
+                    while writer.fits(nameCount: name.count, plus: entry != nil) {
+                        writer.append(inode: 1, cookie: 1, type: UInt8(DT_REG), name: name, entry: entry)
+                    }
+                }
+                blackHole(writer.count)
             }
         }
     }
