@@ -14,7 +14,7 @@ struct CallerFollower {
     /// Requests, one behind the other, that did not wait for the reader before it looks where their caller is. Those of a
     /// caller on the reader's own processor wait: it doesn't run while the caller does.
     private static let awaited = 2
-    /// Requests that came right behind such a RELEASE tell nothing: after so many without any other it looks, too.
+    /// Requests that came right behind a RELEASE tell nothing: with so many of them it looks, too.
     private static let uncertainties = 16
     /// A request that carries more is large, and how many of those one after the other end the following.
     private static let largeRequest = 16 << 10
@@ -39,6 +39,8 @@ struct CallerFollower {
     private let thread = ck_gettid()
 
     private var processor: Int?
+    /// Where the caller is, but this process may not be: it isn't tried again before the next look.
+    private var refused: Int?
     private var nextLook: UInt64 = 0
     private var interval = intervals.shortest
     private var waits = 0
@@ -87,6 +89,8 @@ struct CallerFollower {
             isBehindUnawaited = true
             return
         }
+        let isBehind = isBehindUnawaited
+        isBehindUnawaited = false
         callers.note(header.pid)
         guard isAlone, !callers.areSeveral else {
             roam()
@@ -98,23 +102,27 @@ struct CallerFollower {
             return largeRequests >= Self.patience ? roam() : ()
         }
         largeRequests = 0
-        noteWait(turn.hadWaited)
-        if processor == nil || waits >= Self.awaited { follow(header.pid, at: turn.received) }
+        let mayBeElsewhere = noteWait(turn.hadWaited, isBehind: isBehind)
+        if processor == nil || mayBeElsewhere { follow(header.pid, at: turn.received) }
         if processor != nil { considerDeferring(at: turn.received) }
     }
 
-    /// - Parameter hadWaited: whether the request had waited for the reader.
-    private mutating func noteWait(_ hadWaited: Bool) {
-        defer { isBehindUnawaited = false }
-        switch (hadWaited, isBehindUnawaited) {
+    /// Whether the caller may be on another processor.
+    ///
+    /// - Parameters:
+    ///   - hadWaited: whether the request had waited for the reader.
+    ///   - isBehind: whether it came right behind one that nobody waits for. Then it would have waited on any processor.
+    private mutating func noteWait(_ hadWaited: Bool, isBehind: Bool) -> Bool {
+        switch (hadWaited, isBehind) {
         case (false, _): waits += 1
         case (true, false): (waits, uncertain) = (0, 0)
         case (true, true):
-            // It came while the reader served what nobody waits for, and would have waited for that on any processor.
             uncertain += 1
-            guard uncertain >= Self.uncertainties else { return }
-            (waits, uncertain) = (Self.awaited, 0)
+            guard uncertain >= Self.uncertainties else { break }
+            uncertain = 0
+            return true
         }
+        return waits >= Self.awaited
     }
 
     /// Whether a request carries much, and the caller may do something else meanwhile. A program that writes waits, unless it
@@ -137,11 +145,16 @@ struct CallerFollower {
             interval = min(interval * 2, Self.intervals.longest)
             nextLook = now &+ interval
             lookup.ask(caller)
+            refused = nil
         }
-        guard let found = lookup.processor(of: caller), found != processor else { return }
-        processor = Affinity.stay(on: found) ? found : nil
-        interval = Self.intervals.shortest
+        guard let found = lookup.processor(of: caller), found != processor, found != refused else { return }
         waits = 0
+        guard Affinity.stay(on: found) else {
+            refused = found
+            return unpin()
+        }
+        processor = found
+        interval = Self.intervals.shortest
     }
 
     private mutating func considerDeferring(at now: UInt64) {
@@ -153,7 +166,7 @@ struct CallerFollower {
             return
         }
         let isRescued = !deference.holds(thread)
-        if isRescued { processor = nil }
+        if isRescued { unpin() }
         if isRescued || between > Self.stall { endDeferring(at: now) }
     }
 
@@ -179,6 +192,10 @@ struct CallerFollower {
             isDeferring = false
             deference.end(thread)
         }
+        unpin()
+    }
+
+    private mutating func unpin() {
         guard processor != nil else { return }
         processor = nil
         Affinity.roam()

@@ -51,6 +51,7 @@ enum InitExchange {
         guard request.count >= flagsOffset, answer.count >= MemoryLayout<fuse_init_out>.size else { return nil }
         let own = request.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: readAheadOffset, as: UInt32.self) }
         let wanted = answer.withUnsafeBytes { $0.loadUnaligned(as: fuse_init_out.self).max_readahead }
-        return wanted > own ? min(wanted, ReadAhead.most) : nil
+        let bytes = min(wanted, ReadAhead.most)
+        return bytes > own ? bytes : nil
     }
 }

@@ -20,7 +20,7 @@ public enum Affinity {
     /// The processor that the calling thread is on (sched_getcpu(3)).
     public static var currentProcessor: Int { Int(sched_getcpu()) }
 
-    /// How many those are.
+    /// How many ``processors`` are.
     public static var count: Int { processors.count }
 
     /// Keeps the calling thread on one processor, if it is one that this process may use; whether it is.

@@ -33,7 +33,7 @@ public final class ThreadPlaces: @unchecked Sendable {
         let here = Affinity.currentProcessor
         places[index].pointee.store(here, ordering: .relaxed)
         guard places[..<index].contains(where: { $0.pointee.load(ordering: .relaxed) == here }) else { return }
-        guard let free = Affinity.processors.first(where: { isFree($0) }), Affinity.stay(on: free) else { return }
+        guard let free = Affinity.processors.first(where: { isFree($0) && Affinity.stay(on: $0) }) else { return }
         places[index].pointee.store(free, ordering: .relaxed)
         Affinity.roam()
     }

@@ -21,7 +21,11 @@ public final class QueueLog: Sendable {
             let start = usedRingStart.load(ordering: .acquiring)
             return start == Self.none ? nil : GuestAddress(start)
         }
-        set { usedRingStart.store(newValue?.rawValue ?? Self.none, ordering: .releasing) }
+        set {
+            usedRingStart.store(newValue?.rawValue ?? Self.none, ordering: .releasing)
+            // As when the log is turned on: see WriteLog.isOn.
+            fullFence()
+        }
     }
 
     public func note(_ body: (DirtyLog) -> Void) { writes.note(body) }

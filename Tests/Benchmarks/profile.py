@@ -19,6 +19,8 @@ FILE_BYTES = 256 << 20
 SAMPLES_A_SECOND = 4000
 WARM_UP_SECONDS = 1.0
 PROGRAM = "fio"
+# The kernel and its modules, as perf names them.
+KERNEL_OBJECT = re.compile(r"\(\[(?!vdso|unknown)|\.ko")
 # A mangled name of Swift's begins with the length of the module's name, and that.
 MANGLED = re.compile(r"^\$s(\d+)(\w+)")
 MODULES = {
@@ -85,7 +87,7 @@ def stacks(samples: Path) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
             thread = line.strip()
         else:
             _, symbol, *rest = line.split(maxsplit=2)
-            frames.append((symbol, "[kernel" in "".join(rest)))
+            frames.append((symbol, bool(KERNEL_OBJECT.search("".join(rest)))))
     if thread:
         yield thread, frames
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ALLOCATING = {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign"}
 # The look at a caller's processor, each 0.1 to 3.2 ms on a thread of its own: it goes by the clock, not by requests.
-BY_THE_CLOCK = ("8Affinity", "12ThreadStatus", "12CallerLookup")
+BY_THE_CLOCK = ("8Affinity", "12ThreadStatusO9processor", "12CallerLookupC4work")
 
 
 @dataclass

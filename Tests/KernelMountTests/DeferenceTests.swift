@@ -18,10 +18,14 @@ struct DeferenceTests {
 
     @Test("A reader that has ended its deferring has the normal policy, and keeps it, whoever rescues it meanwhile")
     func rescued() throws {
-        let mayReturn = try #require(try onThread { Deference.canReturn() })
-        let deference = Deference(isAllowed: mayReturn)
+        try #require(try onThread { Deference.canReturn() } == true)
+        let deference = Deference(isAllowed: true)
         let isOver = ParkingWord(0)
         let rescuer = try OSThread(name: "guard") { while isOver.value == 0 { deference.rescue() } }
+        defer {
+            isOver.store(1)
+            rescuer.join()
+        }
         let strays = try onThread {
             let reader = ck_gettid()
             return (0..<20_000).count { round in
@@ -33,8 +37,6 @@ struct DeferenceTests {
                 return deference.holds(reader) || !SchedulingPolicy.isNormal
             }
         }
-        isOver.store(1)
-        rescuer.join()
         #expect(strays == 0)
     }
 
