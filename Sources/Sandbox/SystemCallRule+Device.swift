@@ -34,7 +34,7 @@ extension SystemCallRule {
 
     private static let memoryAndThreads = [
         "brk", "munmap", "mremap", "madvise", "membarrier", "memfd_create", "futex", "set_robust_list", "rseq",
-        "sched_yield", "sched_getaffinity",
+        "sched_yield", "getrusage", "sched_getaffinity",
     ]
 
     /// The socket to the front end, which is open already, and what comes through it.

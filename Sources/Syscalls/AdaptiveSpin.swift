@@ -14,8 +14,11 @@ public struct AdaptiveSpin: Sendable {
     private var start: UInt64 = 0
     /// Until when the processors are taken to be busy.
     private var busyUntil: UInt64 = 0
+    /// How often that had happened when it was last asked.
+    private var timesPutAside = 0
 
-    /// A look takes well below a microsecond: so long a one was interrupted, by a thread that got the processor.
+    /// A look takes well below a microsecond: so long a one was interrupted. By another thread, or by the kernel or a
+    /// hypervisor, which says nothing of what is to be done here.
     private static let interruption: UInt64 = 20_000
     /// How long nobody looks after that.
     private static let retreat: UInt64 = 2_000_000
@@ -50,8 +53,15 @@ public struct AdaptiveSpin: Sendable {
     /// Whether to look again after a look that took so long.
     @usableFromInline
     mutating func goesOn(from last: UInt64, to now: UInt64) -> Bool {
-        if now &- last > Self.interruption { busyUntil = now &+ Self.retreat }
+        if now &- last > Self.interruption, wasPutAside() { busyUntil = now &+ Self.retreat }
         return now < busyUntil ? false : now &- start < longest
+    }
+
+    /// Whether another thread got the processor since this was last asked.
+    private mutating func wasPutAside() -> Bool {
+        let times = ck_involuntary_switches()
+        defer { timesPutAside = times }
+        return times != timesPutAside
     }
 
     /// The wait that ``spin(_:)`` began is over.

@@ -39,6 +39,13 @@ extension FileDescriptor {
         try check(statx(rawValue, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, mask, &status))
     }
 
+    /// fstat(2): what there is to know of a file but its mount and its time of birth, for less than statx(2) takes.
+    public func status() throws(Errno) -> CKernel.stat {
+        var status = CKernel.stat()
+        try check(ck_fstat(rawValue, &status))
+        return status
+    }
+
     /// The target of the symbolic link that this `O_PATH` descriptor names, without a terminator: how many bytes of
     /// `buffer` it filled. The corresponding call is readlinkat(2).
     public func readLink(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {

@@ -9,11 +9,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compare import Ratio, print_table
 from copies import copies, write_file
+from distance import NEAR_NANOSECONDS, Distance
 from processes import Failure, interrupt_on_ending_signals, require_tool, run, signals_held, start, stop
 from rows import HERE
 
@@ -48,18 +50,21 @@ class Measured:
         for percentile, latency in figure["microseconds"].items():
             self.microseconds[name].setdefault(percentile, []).append(latency)
 
-    def times(self, name: str) -> float:
+    def times(self, name: str, pairs: Iterable[int] | None = None) -> float:
         """How many times virtiofsd, the median of the pairs."""
-        return Ratio.of(self.rates[name], self.rates["virtiofsd"]).median
+        taken = range(len(self.rates[name])) if pairs is None else list(pairs)
+        subject, peer = ([self.rates[each][pair] for pair in taken] for each in (name, "virtiofsd"))
+        return Ratio.of(subject, peer).median
 
-    def cells(self) -> list[str]:
-        """Of the table, from the rates on."""
+    def cells(self, kinds: Iterable[Sequence[int]]) -> list[str]:
+        """Of the table, from the rates on; `kinds` are pairs that have a ratio of their own."""
         rates = [f"{statistics.median(self.rates[name]):,.0f}" for name in COMMANDS]
         most = f"{self.times(COPIES):.2f}" if COPIES in self.rates else ""
         latencies = [f"{statistics.median(self.microseconds[name][percentile]):,.1f}"
                      for name in COMMANDS for percentile in PERCENTILES]
         ratio = self.times("ours")
-        return [*rates, f"{ratio:.2f}", most, *latencies, "" if ratio >= GOAL else f"below {GOAL}"]
+        of_kinds = [f"{self.times('ours', pairs):.2f}" for pairs in kinds]
+        return [*rates, f"{ratio:.2f}", *of_kinds, most, *latencies, "" if ratio >= GOAL else f"below {GOAL}"]
 
 
 Figures = dict[tuple[str, int], Measured]
@@ -101,31 +106,43 @@ def measure(name: str, work: Path, arguments: argparse.Namespace) -> list[dict]:
             stop(server)
 
 
-def collect(arguments: argparse.Namespace, work: Path) -> Figures:
+def collect(arguments: argparse.Namespace, work: Path) -> tuple[Figures, list[float]]:
+    """The figures, and for each pair the largest distance of the processors before, between and after."""
     figures: Figures = {}
+    distances: list[float] = []
+    distance = Distance(work)
     file = work / "file"
     write_file(file)
     for pair in range(arguments.pairs):
+        found = [distance.nanoseconds()]
         for name in COMMANDS if pair % 2 == 0 else reversed(COMMANDS):
             for row in measure(name, work, arguments):
                 figures.setdefault((row["row"], row["depth"]), Measured()).add(name, row)
-            print(f"pair {pair + 1} of {arguments.pairs}: {name} is done", flush=True)
+            found.append(distance.nanoseconds())
+            print(f"pair {pair + 1} of {arguments.pairs}: {name} is done ({found[-1]:.0f} ns between processors)",
+                  flush=True)
+        distances.append(max(found))
         for (row, depth), measured in figures.items():
             if (row, depth) in ONE_COPY:
                 rate = copies(file, depth, float(arguments.seconds), row.startswith("WRITE"))
                 measured.rates.setdefault(COPIES, []).append(rate)
-    return figures
+    return figures, distances
 
 
-def report(figures: Figures) -> None:
+def report(figures: Figures, distances: list[float]) -> None:
     latencies = [f"{name} {percentile}" for name in COMMANDS for percentile in PERCENTILES]
-    table = [["row", "depth", "ours/s", "virtiofsd/s", "ratio", COPIES, *latencies, ""]]
-    table += [[row, str(depth), *measured.cells()] for (row, depth), measured in figures.items()]
+    near = [pair for pair, distance in enumerate(distances) if distance <= NEAR_NANOSECONDS]
+    far = [pair for pair in range(len(distances)) if pair not in near]
+    kinds = {f"near ({len(near)})": near, f"far ({len(far)})": far} if near and far else {}
+    table = [["row", "depth", "ours/s", "virtiofsd/s", "ratio", *kinds, COPIES, *latencies, ""]]
+    table += [[row, str(depth), *measured.cells(kinds.values())] for (row, depth), measured in figures.items()]
     print()
     print_table(table)
     reached = sum(measured.times("ours") >= GOAL for measured in figures.values())
     print(f"{reached} of {len(figures)} rows reach {GOAL}. copies: the host's copies alone, one after the other,\n"
-          "which is about the most where the host makes one at a time. p50 and p99: microseconds")
+          "which is about the most where the host makes one at a time. p50 and p99: microseconds.\n"
+          f"Processors were {min(distances):.0f} to {max(distances):.0f} ns apart (a cache line there and back): "
+          f"near up to {NEAR_NANOSECONDS:.0f}, else far.")
 
 
 def main() -> int:
@@ -136,11 +153,11 @@ def main() -> int:
         require_tool(VIRTIOFSD, "qemu-system-common")
         if not os.access(arguments.virtiofs, os.X_OK):
             raise Failure(f"{arguments.virtiofs} is missing: run `swift build -c release`")
-        figures = collect(arguments, work)
-        report(figures)
+        figures, distances = collect(arguments, work)
+        report(figures, distances)
         if arguments.json:
-            rows = [{"row": row, "depth": depth, "figures": measured.rates, "microseconds": measured.microseconds}
-                    for (row, depth), measured in figures.items()]
+            rows = [{"row": row, "depth": depth, "figures": measured.rates, "microseconds": measured.microseconds,
+                     "nanoseconds apart": distances} for (row, depth), measured in figures.items()]
             arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         return 0
     except Failure as failure:

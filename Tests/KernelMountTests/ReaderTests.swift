@@ -61,6 +61,49 @@ struct ReaderTests {
         }
     }
 
+    @Test("A look that is interrupted by no other thread is followed by others")
+    func interruption() {
+        var spin = AdaptiveSpin(longest: 200_000)
+        // Other threads may interrupt it, too: so as often as it takes.
+        var looks = 0
+        while looks < 2 {
+            looks = 0
+            _ = spin.spin {
+                looks += 1
+                let start = monotonicNanoseconds()
+                while monotonicNanoseconds() - start < 30_000 {}
+                return looks == 2
+            }
+            spin.end()
+        }
+    }
+
+    @Test("Where another thread gets the processor nobody looks on")
+    func putAside() throws {
+        // Two threads on one processor: each look lets the other have it.
+        let isOver = Atomic(false)
+        let other = try OSThread(name: "other") {
+            _ = Affinity.stay(on: 0)
+            while !isOver.load(ordering: .relaxed) {}
+        }
+        let looks = Atomic(0)
+        let looker = try OSThread(name: "looker") {
+            _ = Affinity.stay(on: 0)
+            var spin = AdaptiveSpin(longest: 1_000_000_000)
+            _ = spin.spin {
+                looks.add(1, ordering: .relaxed)
+                let before = ck_involuntary_switches()
+                while ck_involuntary_switches() == before { yieldProcessor() }
+                return false
+            }
+        }
+        looker.join()
+        isOver.store(true, ordering: .relaxed)
+        other.join()
+        // The other may not have been there yet, or have been away for a while.
+        #expect(looks.load(ordering: .relaxed) < 100)
+    }
+
     @Test("Who may not look never does")
     func noSpin() {
         var spin = AdaptiveSpin(longest: 0)

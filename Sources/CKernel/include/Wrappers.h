@@ -92,6 +92,9 @@ static inline int ck_start_ticking(int number, long nanoseconds, timer_t *timer)
     return timer_settime(*timer, 0, &times, (void *)0);
 }
 
+// How often another thread got the calling one's processor though it did not wait (ru_nivcsw of getrusage(2)); -1 where
+// that can't be asked.
+long ck_involuntary_switches(void);
 static inline pid_t ck_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 static inline void ck_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -101,6 +104,8 @@ static inline void ck_pause(void) {
 #endif
 }
 
+// fstat(2) itself, which takes no path: glibc 2.36 calls newfstatat(2) with an empty one.
+static inline int ck_fstat(int fd, struct stat *status) { return (int)syscall(SYS_fstat, fd, status); }
 static inline unsigned int ck_major(dev_t device) { return gnu_dev_major(device); }
 static inline unsigned int ck_minor(dev_t device) { return gnu_dev_minor(device); }
 static inline dev_t ck_makedev(unsigned int major, unsigned int minor) { return gnu_dev_makedev(major, minor); }

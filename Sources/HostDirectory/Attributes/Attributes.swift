@@ -20,6 +20,26 @@ extension fuse_attr {
         rdev = DeviceNumber.encode(major: status.stx_rdev_major, minor: status.stx_rdev_minor)
         blksize = status.stx_blksize
     }
+
+    /// Attributes as fstat(2) returned them.
+    init(_ status: borrowing stat) {
+        self.init()
+        ino = UInt64(status.st_ino)
+        size = UInt64(bitPattern: Int64(status.st_size))
+        blocks = UInt64(bitPattern: Int64(status.st_blocks))
+        atime = UInt64(bitPattern: Int64(status.st_atim.tv_sec))
+        mtime = UInt64(bitPattern: Int64(status.st_mtim.tv_sec))
+        ctime = UInt64(bitPattern: Int64(status.st_ctim.tv_sec))
+        atimensec = UInt32(truncatingIfNeeded: status.st_atim.tv_nsec)
+        mtimensec = UInt32(truncatingIfNeeded: status.st_mtim.tv_nsec)
+        ctimensec = UInt32(truncatingIfNeeded: status.st_ctim.tv_nsec)
+        mode = status.st_mode
+        nlink = UInt32(truncatingIfNeeded: status.st_nlink)
+        uid = status.st_uid
+        gid = status.st_gid
+        rdev = DeviceNumber.encode(major: ck_major(status.st_rdev), minor: ck_minor(status.st_rdev))
+        blksize = UInt32(truncatingIfNeeded: status.st_blksize)
+    }
 }
 
 /// A device number in the 32 bits that FUSE has for it: `new_encode_dev` of Linux (include/linux/kdev_t.h).

@@ -19,9 +19,14 @@ struct InodeKey: BitwiseCopyable, Equatable {
 
     init(_ status: borrowing statx) {
         inode = status.stx_ino
-        device = UInt64(status.stx_dev_major) << 32 | UInt64(status.stx_dev_minor)
+        device = Self.device(major: status.stx_dev_major, minor: status.stx_dev_minor)
         mount = status.stx_mask & UInt32(STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0
     }
+
+    /// ``device`` of a number as stat(2) has it.
+    static func device(_ number: dev_t) -> UInt64 { device(major: ck_major(number), minor: ck_minor(number)) }
+
+    private static func device(major: UInt32, minor: UInt32) -> UInt64 { UInt64(major) << 32 | UInt64(minor) }
 
     /// Spread over 64 bits, of which any are good.
     var hash: UInt64 {

@@ -17,12 +17,11 @@ extension HostDirectory {
     }
 
     private func attributes(of descriptor: FileDescriptor) throws(Errno) -> fuse_attr_out {
-        var status = CKernel.statx()
-        try descriptor.status(mask: UInt32(STATX_BASIC_STATS), into: &status)
+        let status = try descriptor.status()
         var attributes = fuse_attr_out()
         attributes.attr_valid = attributeValidity.seconds
         attributes.attr_valid_nsec = attributeValidity.nanoseconds
-        attributes.attr = clientAttributes(status)
+        attributes.attr = clientAttributes(fuse_attr(status), on: InodeKey.device(status.st_dev))
         return attributes
     }
 

@@ -91,7 +91,7 @@ extension HostDirectory {
         entry.entry_valid_nsec = entryValidity.nanoseconds
         entry.attr_valid = attributeValidity.seconds
         entry.attr_valid_nsec = attributeValidity.nanoseconds
-        entry.attr = clientAttributes(status)
+        entry.attr = clientAttributes(fuse_attr(status), on: InodeKey(status).device)
         if announcesSubmounts, let parent, isSubmount(status, in: parent) {
             entry.attr.flags = UInt32(FUSE_ATTR_SUBMOUNT)
         }

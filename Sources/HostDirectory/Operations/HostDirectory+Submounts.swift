@@ -7,9 +7,10 @@ import FUSEWire
 /// other client, the mount of this machine's kernel among them, all of the share is one file system: then inode numbers of
 /// the others are moved away from the share's, so that no program takes two files for one.
 extension HostDirectory {
-    func clientAttributes(_ status: borrowing statx) -> fuse_attr {
-        var attributes = fuse_attr(status)
-        attributes.ino = clientNumber(attributes.ino, on: InodeKey(status).device)
+    /// A file's attributes on the host as the client sees them.
+    func clientAttributes(_ host: fuse_attr, on device: UInt64) -> fuse_attr {
+        var attributes = host
+        attributes.ino = clientNumber(attributes.ino, on: device)
         attributes.uid = clientUser(attributes.uid)
         attributes.gid = clientGroup(attributes.gid)
         return attributes

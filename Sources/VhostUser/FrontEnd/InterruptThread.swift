@@ -38,18 +38,20 @@ final class InterruptThread: @unchecked Sendable {
     }
 
     private static func run(
-        _ all: [Source], connection: FileDescriptor, stop: FileDescriptor, hangUp: @Sendable () -> Void
+        _ sources: [Source], connection: FileDescriptor, stop: FileDescriptor, hangUp: @Sendable () -> Void
     ) {
-        var sources = all
-        var closing: FileDescriptor? = connection
+        var watched = WatchedDescriptors(readable: sources.map(\.descriptor) + [stop], closing: connection)
+        let (ending, closing) = (sources.count, sources.count + 1)
         while true {
-            let ready = Readiness.wait(readable: [stop] + sources.map(\.descriptor), closing: closing)
-            if ready[0] { return }
-            let ended = Set(sources.indices.filter { ready[$0 + 1] && !sources[$0].handler() })
-            sources = sources.indices.filter { !ended.contains($0) }.map { sources[$0] }
-            guard ready.last == true, closing != nil else { continue }
-            closing = nil
-            hangUp()
+            watched.wait()
+            if watched.isReady(ending) { return }
+            for (index, source) in sources.enumerated() where watched.isReady(index) && !source.handler() {
+                watched.drop(index)
+            }
+            if watched.isReady(closing) {
+                watched.drop(closing)
+                hangUp()
+            }
         }
     }
 
