@@ -33,8 +33,6 @@ COMMANDS = {
 # The latencies that the table shows, of those that `virtiofs bench` gives.
 PERCENTILES = ("p50", "p99")
 
-# Rows of which the host does one copy after the other: one request at a time, or writes to one file.
-ONE_COPY = {("READ 1024k", 1), ("WRITE 1024k", 1), ("WRITE 1024k", 16), ("WRITE 1024k", 64)}
 COPIES = "copies"
 
 
@@ -70,6 +68,11 @@ class Measured:
 Figures = dict[tuple[str, int], Measured]
 
 
+def is_one_copy(row: str, depth: int, files: str) -> bool:
+    """Whether the host makes one copy after the other: one request at a time, or writes to one file."""
+    return row.endswith(" 1024k") and (depth == 1 or row.startswith("WRITE") and files == "one")
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=3, metavar="N",
@@ -77,6 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", default="0.5", metavar="S",
                         help="for each row and depth (default 0.5)")
     parser.add_argument("--rows", metavar="NAMES", help="as with `virtiofs bench --rows`")
+    parser.add_argument("--files", choices=("one", "each"), default="one", help="as with `virtiofs bench --files`")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--virtiofs", type=Path, default=DEFAULT_VIRTIOFS, metavar="PATH")
     return parser.parse_args()
@@ -98,7 +102,7 @@ def measure(name: str, work: Path, arguments: argparse.Namespace) -> list[dict]:
             time.sleep(0.01)
         rows = ["--rows", arguments.rows] if arguments.rows else []
         run([str(places["virtiofs"]), "bench", "--socket-path", str(socket), "--seconds",
-             arguments.seconds, "--json", str(out), *rows])
+             arguments.seconds, "--files", arguments.files, "--json", str(out), *rows])
         return json.loads(out.read_text(encoding="utf-8"))
     finally:
         with signals_held():
@@ -123,7 +127,7 @@ def collect(arguments: argparse.Namespace, work: Path) -> tuple[Figures, list[fl
                   flush=True)
         distances.append(max(found))
         for (row, depth), measured in figures.items():
-            if (row, depth) in ONE_COPY:
+            if is_one_copy(row, depth, arguments.files):
                 rate = copies(file, depth, float(arguments.seconds), row.startswith("WRITE"))
                 measured.rates.setdefault(COPIES, []).append(rate)
     return figures, distances

@@ -70,13 +70,13 @@ import VirtioTestSupport
 /// Devices of other processes that stop answering.
 extension BenchCommandTests {
     /// Measures for an hour, so many requests at once; returns when it has made its files.
-    private func endlessBench(_ serve: ServeProcess, depth: Int) throws -> Child {
+    private func endlessBench(_ serve: ServeProcess, depth: Int, _ options: String...) throws -> Child {
         let bench = try Child(
             commandPath,
             [
                 "bench", "--socket-path", serve.socketPath, "--rows", "getattr", "--depths", "\(depth)", "--seconds",
                 "3600", "--entries", "1",
-            ])
+            ] + options)
         let last = "\(serve.folder.path)/bench-\(bench.pid)/entries/entry-0"
         let isReady = ServeProcess.wait(seconds: 60) { FileManager.default.fileExists(atPath: last) }
         try #require(isReady, "\(bench.outcome(seconds: 0))")
@@ -103,6 +103,19 @@ extension BenchCommandTests {
         bench.signal(SIGTERM)
         let outcome = bench.outcome()
         #expect(outcome.status == 1)
+        #expect(outcome.errors == "virtiofs: stopped\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: serve.folder.path.string) == [])
+    }
+
+    @Test("Each of those under way has a file of its own, which is gone in the end")
+    func ownFiles() throws {
+        let serve = try ServeProcess()
+        let bench = try endlessBench(serve, depth: 3, "--files", "each")
+        let folder = "\(serve.folder.path)/bench-\(bench.pid)"
+        let files = ServeProcess.wait(seconds: 60) { FileManager.default.fileExists(atPath: "\(folder)/data-3-2") }
+        bench.signal(SIGTERM)
+        let outcome = bench.outcome()
+        #expect(files, "\(outcome)")
         #expect(outcome.errors == "virtiofs: stopped\n")
         #expect(try FileManager.default.contentsOfDirectory(atPath: serve.folder.path.string) == [])
     }

@@ -31,6 +31,8 @@ struct BenchCommand: ParsableCommand {
     var seconds = 1.0
     @Option(help: "Files in the folder that is listed.")
     var entries = 10_000
+    @Option(help: "Whether requests under way at once go to one file, or each to one of its own.")
+    var files = BenchFiles.one
     @Option(help: "A file for the figures, as JSON.")
     var json: String?
     @Option(help: "The layout of the virtqueues: split or packed.")
@@ -94,7 +96,7 @@ struct BenchCommand: ParsableCommand {
 
     /// Measures in a folder of its own, and removes it.
     private func measure(on session: BenchSession) throws -> [BenchFigure] {
-        let share = try BenchShare(session, entryCount: entries)
+        let share = try BenchShare(session, entryCount: entries, files: files)
         let figures = Result { try measure(share) }
         do {
             try share.remove()
@@ -111,7 +113,7 @@ struct BenchCommand: ParsableCommand {
         print(BenchFigure.header)
         for operation in try selected(of: BenchOperation.all(on: share)) {
             for depth in depths == nil || operation.depths == [1] ? operation.depths : wantedDepths {
-                let run = BenchRun(share.session, operation, depth: depth)
+                let run = BenchRun(share.session, operation, depth: depth, files: try share.files(for: depth))
                 defer { run.forget(in: share) }
                 let figure = try run.measure(seconds: seconds)
                 print(figure.line)

@@ -4,6 +4,8 @@ import VirtioFSDriver
 
 /// One of the requests that are under way at once, or what stands behind it: it does one operation after the other.
 struct BenchActor {
+    /// The file of data that its requests go to.
+    let file: BenchFile
     /// Of the file that it makes and removes.
     let fileName: String
     /// The next request of the operation.
@@ -18,21 +20,22 @@ struct BenchActor {
     var lookups: UInt64 = 0
     private var seed: UInt64
 
-    init(number: Int) {
+    init(number: Int, file: BenchFile) {
+        self.file = file
         fileName = "new-\(number)"
         seed = UInt64(number + 1) &* 0x9E37_79B9_7F4A_7C15
     }
 
-    /// A place for a block of `size` bytes in a file of `total` (xorshift64).
-    mutating func randomOffset(size: Int, in total: Int) -> UInt64 {
+    /// A place for a block of `size` bytes in its file (xorshift64).
+    mutating func randomOffset(size: Int) -> UInt64 {
         seed ^= seed << 13
         seed ^= seed >> 7
         seed ^= seed << 17
-        return seed % UInt64(total / size) * UInt64(size)
+        return seed % UInt64(file.size / size) * UInt64(size)
     }
 
-    mutating func nextOffset(size: Int, in total: Int) -> UInt64 {
-        defer { offset = (offset + UInt64(size)) % UInt64(total / size * size) }
+    mutating func nextOffset(size: Int) -> UInt64 {
+        defer { offset = (offset + UInt64(size)) % UInt64(file.size / size * size) }
         return offset
     }
 }
@@ -58,23 +61,23 @@ struct BenchOperation {
 }
 
 extension BenchOperation {
-    /// All rows on the files of `share`, in the order of the table.
+    /// All rows, in the order of the table.
     static func all(on share: BenchShare) -> [BenchOperation] {
         let large = share.session.largestTransfer
         return [
-            single("GETATTR") { _ in .getattr(share.data) },
-            lookup(in: share), openAndRelease(share),
+            single("GETATTR") { actor in .getattr(actor.file.node) },
+            lookup(in: share), openAndRelease,
             single("READ 4k", bytes: 4096) { actor in
-                .read(share.data, share.handle, at: actor.randomOffset(size: 4096, in: share.dataSize), count: 4096)
+                .read(actor.file.node, actor.file.handle, at: actor.randomOffset(size: 4096), count: 4096)
             },
             single("WRITE 4k", bytes: 4096) { actor in
-                .write(share.data, share.handle, at: actor.randomOffset(size: 4096, in: share.dataSize), count: 4096)
+                .write(actor.file.node, actor.file.handle, at: actor.randomOffset(size: 4096), count: 4096)
             },
             single("READ \(large >> 10)k", bytes: large) { actor in
-                .read(share.data, share.handle, at: actor.nextOffset(size: large, in: share.dataSize), count: large)
+                .read(actor.file.node, actor.file.handle, at: actor.nextOffset(size: large), count: large)
             },
             single("WRITE \(large >> 10)k", bytes: large) { actor in
-                .write(share.data, share.handle, at: actor.nextOffset(size: large, in: share.dataSize), count: large)
+                .write(actor.file.node, actor.file.handle, at: actor.nextOffset(size: large), count: large)
             },
             list(share), createAndUnlink(in: share),
         ]
@@ -92,19 +95,19 @@ extension BenchOperation {
     private static func lookup(in share: BenchShare) -> BenchOperation {
         BenchOperation(name: "LOOKUP") { actor, _ in
             guard actor.step == 0 else {
-                actor.node = share.data
+                actor.node = actor.file.node
                 actor.lookups += 1
                 return .done(items: 1)
             }
-            return .send(.lookup(BenchShare.dataName, in: share.folder))
+            return .send(.lookup(actor.file.name, in: share.folder))
         }
     }
 
-    private static func openAndRelease(_ share: BenchShare) -> BenchOperation {
+    private static var openAndRelease: BenchOperation {
         BenchOperation(name: "OPEN + RELEASE") { actor, reply in
             switch actor.step {
-            case 0: .send(.open(share.data))
-            case 1: .send(.release(share.data, reply.loadUnaligned(as: fuse_open_out.self).fh))
+            case 0: .send(.open(actor.file.node))
+            case 1: .send(.release(actor.file.node, reply.loadUnaligned(as: fuse_open_out.self).fh))
             default: .done(items: 1)
             }
         }

@@ -18,11 +18,12 @@ final class BenchRun {
     /// When the last operation that counts was over.
     @exclusivity(unchecked) private var last: UInt64 = 0
 
-    init(_ session: BenchSession, _ operation: BenchOperation, depth: Int) {
+    /// - Parameter files: of data; those under way go to one each, in turn.
+    init(_ session: BenchSession, _ operation: BenchOperation, depth: Int, files: [BenchFile]) {
         self.session = session
         self.operation = operation
         actors = .allocate(capacity: depth)
-        _ = actors.initialize(fromContentsOf: (0..<depth).map { BenchActor(number: $0) })
+        _ = actors.initialize(fromContentsOf: (0..<depth).map { BenchActor(number: $0, file: files[$0 % files.count]) })
         latencies.reserveCapacity(1 << 20)
     }
 

@@ -5,39 +5,34 @@ import VirtioFSDriver
 /// What the measurement works on: a folder of its own in the root of the file system, made through the device and
 /// removed through it.
 final class BenchShare {
-    static let dataName = "data"
     static let listingSize = 32 << 10
 
     let session: BenchSession
     private let name = "bench-\(getpid())"
-    let dataSize: Int
+    /// Bytes of data, in however many files.
+    private let dataSize: Int
+    private let spread: BenchFiles
+    /// By how many there are of them: with each number all data is there once.
+    private var files: [Int: [BenchFile]] = [:]
     /// Files in the folder that is listed.
     let entryCount: Int
     let folder: NodeID
-    let data: NodeID
     let entries: NodeID
-    /// Of the data, open for reading and writing.
-    let handle: UInt64
     /// Entries of the listing that is under way.
     var listed = 0
 
-    init(_ session: BenchSession, entryCount: Int) throws {
+    init(_ session: BenchSession, entryCount: Int, files spread: BenchFiles) throws {
         self.session = session
+        self.spread = spread
         self.entryCount = entryCount
         dataSize = max(64 << 20, session.largestTransfer)
         folder = try Self.node(session.call(.makeFolder(name, in: .root)))
-        let created = try session.call(.create(Self.dataName, in: folder))
-        data = Self.node(created)
-        handle = Self.handle(created)
         entries = try Self.node(session.call(.makeFolder("entries", in: folder)))
         try fill()
     }
 
     private func fill() throws {
-        let size = session.largestTransfer
-        for offset in stride(from: 0, to: dataSize, by: size) {
-            _ = try session.call(.write(data, handle, at: UInt64(offset), count: size))
-        }
+        _ = try files(for: 1)
         for index in 0..<entryCount {
             let created = try session.call(.create(Self.entryName(index), in: entries))
             _ = try session.call(.release(Self.node(created), Self.handle(created)))
@@ -45,11 +40,34 @@ final class BenchShare {
         }
     }
 
+    /// The files for so many requests at once.
+    func files(for depth: Int) throws -> [BenchFile] {
+        let count = spread == .one ? 1 : depth
+        if let made = files[count] { return made }
+        let block = session.largestTransfer
+        let size = max(dataSize / count / block * block, block)
+        files[count] = []
+        for index in 0..<count { files[count]!.append(try makeFile("data-\(count)-\(index)", size: size)) }
+        return files[count]!
+    }
+
+    private func makeFile(_ name: String, size: Int) throws -> BenchFile {
+        let created = try session.call(.create(name, in: folder))
+        let file = BenchFile(name: name, node: Self.node(created), handle: Self.handle(created), size: size)
+        for offset in stride(from: 0, to: size, by: session.largestTransfer) {
+            _ = try session.call(.write(file.node, file.handle, at: UInt64(offset), count: session.largestTransfer))
+        }
+        return file
+    }
+
     func remove() throws {
-        _ = try session.call(.release(data, handle))
+        for file in files.values.joined() {
+            _ = try session.call(.release(file.node, file.handle))
+            _ = try session.call(.unlink(file.name, in: folder))
+            forget(file.node, 1)
+        }
         for index in 0..<entryCount { try removeEntry(Self.entryName(index)) }
         _ = try session.call(.unlink("entries", in: folder, as: .rmdir))
-        _ = try session.call(.unlink(Self.dataName, in: folder))
         _ = try session.call(.unlink(name, in: .root, as: .rmdir))
     }
 
