@@ -66,6 +66,7 @@ class Measured:
 
 
 Figures = dict[tuple[str, int], Measured]
+Distances = dict[str, list[float]]
 
 
 def is_one_copy(row: str, depth: int, files: str) -> bool:
@@ -110,22 +111,20 @@ def measure(name: str, work: Path, arguments: argparse.Namespace) -> list[dict]:
             stop(server)
 
 
-def collect(arguments: argparse.Namespace, work: Path) -> tuple[Figures, list[float]]:
-    """The figures, and for each pair the largest distance of the processors before, between and after."""
+def collect(arguments: argparse.Namespace, work: Path) -> tuple[Figures, Distances]:
+    """The figures, and how far apart the processors were after each device's."""
     figures: Figures = {}
-    distances: list[float] = []
+    distances: Distances = {name: [] for name in COMMANDS}
     distance = Distance(work)
     file = work / "file"
     write_file(file)
     for pair in range(arguments.pairs):
-        found = [distance.nanoseconds()]
         for name in COMMANDS if pair % 2 == 0 else reversed(COMMANDS):
             for row in measure(name, work, arguments):
                 figures.setdefault((row["row"], row["depth"]), Measured()).add(name, row)
-            found.append(distance.nanoseconds())
-            print(f"pair {pair + 1} of {arguments.pairs}: {name} is done ({found[-1]:.0f} ns between processors)",
-                  flush=True)
-        distances.append(max(found))
+            distances[name].append(distance.nanoseconds())
+            print(f"pair {pair + 1} of {arguments.pairs}: {name} is done, processors "
+                  f"{distances[name][-1]:.0f} ns apart", flush=True)
         for (row, depth), measured in figures.items():
             if is_one_copy(row, depth, arguments.files):
                 rate = copies(file, depth, float(arguments.seconds), row.startswith("WRITE"))
@@ -133,10 +132,10 @@ def collect(arguments: argparse.Namespace, work: Path) -> tuple[Figures, list[fl
     return figures, distances
 
 
-def report(figures: Figures, distances: list[float]) -> None:
+def report(figures: Figures, distances: Distances) -> None:
     latencies = [f"{name} {percentile}" for name in COMMANDS for percentile in PERCENTILES]
-    near = [pair for pair, distance in enumerate(distances) if distance <= NEAR_NANOSECONDS]
-    far = [pair for pair in range(len(distances)) if pair not in near]
+    near = [pair for pair, distance in enumerate(distances["ours"]) if distance <= NEAR_NANOSECONDS]
+    far = [pair for pair in range(len(distances["ours"])) if pair not in near]
     kinds = {f"near ({len(near)})": near, f"far ({len(far)})": far} if near and far else {}
     table = [["row", "depth", "ours/s", "virtiofsd/s", "ratio", *kinds, COPIES, *latencies, ""]]
     table += [[row, str(depth), *measured.cells(kinds.values())] for (row, depth), measured in figures.items()]
@@ -145,8 +144,11 @@ def report(figures: Figures, distances: list[float]) -> None:
     reached = sum(measured.times("ours") >= GOAL for measured in figures.values())
     print(f"{reached} of {len(figures)} rows reach {GOAL}. copies: the host's copies alone, one after the other,\n"
           "which is about the most where the host makes one at a time. p50 and p99: microseconds.\n"
-          f"Processors were {min(distances):.0f} to {max(distances):.0f} ns apart (a cache line there and back): "
-          f"near up to {NEAR_NANOSECONDS:.0f}, else far.")
+          "How far apart the processors were after each, a cache line there and back in nanoseconds:")
+    for name, found in distances.items():
+        print(f"{name}: {', '.join(f'{each:.0f}' for each in found)}")
+    if kinds:
+        print(f"near: the pairs in which it was at most {NEAR_NANOSECONDS:.0f} after ours; far: the others.")
 
 
 def main() -> int:
