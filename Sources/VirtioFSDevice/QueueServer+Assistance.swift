@@ -117,13 +117,13 @@ extension QueueServer {
         return !batch.isEmpty
     }
 
-    /// Serves what was popped, and returns each chain at once; false when the thread has given its lead and duty away.
+    /// Serves what was popped; false when the thread has given its lead and duty away.
     private func serveBatch(_ exchange: Exchange, as role: Request.Role) -> Bool {
         let batch = exchange.request.batch.unsafelyUnwrapped
         let view = batch.view.unsafelyUnwrapped
         while !batch.isEmpty {
             let chain = batch.takeFirst(&exchange.segments)
-            // A thread that blocks has put the others aside.
+            // A thread that blocks has returned those before and put the others aside.
             guard serveWalked(chain, view, exchange, as: role) else { return false }
         }
         return true

@@ -8,7 +8,10 @@ extension QueueServer: BlockingHost {
     func willBlock(_ request: Request) throws(Errno) {
         if request.role == .onLoan { throw .restart }
         guard !request.hasBlocked else { return }
-        if let batch = request.batch { putAside(batch) }
+        if let batch = request.batch {
+            putAside(batch)
+            returnServed(batch)
+        }
         // The worker on duty goes on without it.
         if request.role == .assistant {
             request.hasBlocked = true

@@ -239,7 +239,12 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
     }
 
     private func finish(_ chain: PoppedChain, _ view: RingView, _ exchange: Exchange, written: UInt32) {
+        let batch = exchange.request.batch
+        // What is left of its batch is served at once, and it is returned with that; but a thread that has blocked has put it
+        // aside.
+        if let batch, !batch.isEmpty { return batch.keep(chain, written: written) }
         let (wanted, place) = usedLock.withLock {
+            batch?.returnServed(to: used)
             let place = used.nextUsed
             used.push(chain, written: written)
             return (used.needsInterrupt(), place)
@@ -247,10 +252,24 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         // Behind the full fence of needsInterrupt: see WriteLog.isOn.
         if isLogging, let log {
             log.note {
+                batch?.noteServed(usedRing: log.usedRing, into: $0)
                 view.note(exchange.segments.writable, written: written, into: $0)
                 view.noteUsed(at: place, usedRing: log.usedRing, into: $0)
             }
         }
+        batch?.forgetServed()
+        if wanted { interrupt() }
+    }
+
+    /// Returns what was served of a batch before the one that is being served.
+    func returnServed(_ batch: ChainBatch) {
+        guard batch.hasServed else { return }
+        let wanted = usedLock.withLock {
+            batch.returnServed(to: used)
+            return used.needsInterrupt()
+        }
+        if isLogging, let log { log.note { batch.noteServed(usedRing: log.usedRing, into: $0) } }
+        batch.forgetServed()
         if wanted { interrupt() }
     }
 

@@ -56,7 +56,7 @@ import VirtioTestSupport
                 try request.mayBlock()
                 gate.pass()
             })
-        try test.driver.bringUp(queueSize: 256)
+        try test.driver.bringUp(queueSize: 1024)
         try #require(try test.call(.initialize(), lending: false).errno == 0)
         let queue = test.driver.requests
         let chains = (0..<UInt64(count)).map { number in
@@ -71,13 +71,15 @@ import VirtioTestSupport
         return (test, chains)
     }
 
-    @Test("What a thread has popped behind a request that blocks is served by others", .timeLimit(.minutes(5)))
+    @Test(
+        "Of a batch, what was served before a request that blocks is returned, and what is behind it is served by others",
+        .timeLimit(.minutes(5)))
     func blockedBatch() throws {
         for round in 0..<10 {
             let gate = Gate()
             // Once a second thread has come: the first of a batch, the last, and those between.
-            let stalls: @Sendable (UInt64) -> Bool = { $0 / 2 > 50 && $0 / 2 % 7 == 3 }
-            let (test, chains) = try pile(120, stalls: stalls, at: gate)
+            let stalls: @Sendable (UInt64) -> Bool = { $0 / 2 > 330 && $0 / 2 % 7 == 3 }
+            let (test, chains) = try pile(400, stalls: stalls, at: gate)
             let queue = test.driver.requests
             for (number, chain) in chains.enumerated() where !stalls(UInt64(2 * number)) {
                 #expect(try queue.collect(chain).reply?.errno == 0, "round \(round)")
