@@ -60,6 +60,24 @@ extension VhostUserTests {
             return isComplete && found == expected
         }
 
+        @Test("What two threads serve in batches is noted, too", arguments: [false, true])
+        func logsBatches(packed: Bool) throws {
+            let serve = try ServeProcess()
+            try serve.folder.add("file")
+            let driver = try RingDriver(serve, packed: packed, memorySize: 32 << 20)
+            _ = try driver.open("file")
+            try driver.transport.startLog()
+            let ring = [page(driver.configuration.descriptorArea), page(driver.configuration.deviceArea)]
+            for round in 1...100 {
+                // All are there before the device looks.
+                let message = FUSEMessage(.getattr, node: .root).with(fuse_getattr_in())
+                let tokens = (0..<32).map { _ in driver.send(message, kicks: false) }
+                driver.transport.doorbell(1)?.ring(lending: false)
+                for token in tokens { #expect(try driver.reply(to: token)?.errno == 0) }
+                #expect(waitForLog(driver, Set(tokens.map { page(driver.room(of: $0)) } + ring)), "round \(round)")
+            }
+        }
+
         @Test("A call that blocked before the log was turned on is noted when it returns, and goes on meanwhile")
         func logsOldChains() throws {
             let serve = try ServeProcess()

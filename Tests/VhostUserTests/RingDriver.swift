@@ -22,9 +22,11 @@ final class RingDriver {
     private var replies: [UInt32: FUSEReply] = [:]
     private var lastToken: UInt32 = 0
 
-    init(_ serve: ServeProcess, packed: Bool, options: FrontEndOptions = FrontEndOptions()) throws {
+    init(
+        _ serve: ServeProcess, packed: Bool, memorySize: Int = 4 << 20, options: FrontEndOptions = FrontEndOptions()
+    ) throws {
         transport = try FrontEndTransport(path: FilePath(serve.socketPath), options: options)
-        memory = try MockGuestMemory(size: 4 << 20)
+        memory = try MockGuestMemory(size: memorySize)
         var features: FeatureBits = [.version1, .eventIndex]
         if packed { features.insert(.packedRing) }
         let layout = QueueLayout(size: 64, features: features.ringFeatures)
