@@ -3,8 +3,8 @@ import CKernel
 /// How long a thread that ran out of work looks for more before it sleeps.
 ///
 /// To look is worth a processor only where more comes soon and nothing else wants the processor. So it goes by two things
-/// that it sees for itself: how long the last waits were, and whether the thread was put aside while it looked. One
-/// thread at a time.
+/// that it sees for itself: how long the last waits were, and, when a look was interrupted, whether other threads get the
+/// processor. One thread at a time.
 public struct AdaptiveSpin: Sendable {
     /// The longest look, in nanoseconds; zero to sleep at once.
     private let longest: UInt64
@@ -14,8 +14,8 @@ public struct AdaptiveSpin: Sendable {
     private var start: UInt64 = 0
     /// Until when the processors are taken to be busy.
     private var busyUntil: UInt64 = 0
-    /// How often that had happened when it was last asked.
-    private var timesPutAside = 0
+    /// How often another thread had got the processor when that was last asked, and which thread asked.
+    private var switches: (thread: pthread_t, count: Int)?
 
     /// A look takes well below a microsecond: so long a one was interrupted. By another thread, or by the kernel or a
     /// hypervisor, which says nothing of what is to be done here.
@@ -57,11 +57,13 @@ public struct AdaptiveSpin: Sendable {
         return now < busyUntil ? false : now &- start < longest
     }
 
-    /// Whether another thread got the processor since this was last asked.
+    /// Whether another thread got the processor since this was last asked, as far as is known.
     private mutating func wasPutAside() -> Bool {
-        let times = ck_involuntary_switches()
-        defer { timesPutAside = times }
-        return times != timesPutAside
+        let before = switches
+        let now = (thread: pthread_self(), count: ck_involuntary_switches())
+        switches = now
+        guard let before, before.thread == now.thread, now.count >= 0 else { return true }
+        return before.count != now.count
     }
 
     /// The wait that ``spin(_:)`` began is over.

@@ -38,7 +38,10 @@ public struct WatchedDescriptors {
     public mutating func wait(milliseconds: Int32? = nil) {
         let count = nfds_t(polled.count)
         while poll(&polled, count, milliseconds ?? -1) < 0 {
-            guard errno == EINTR else { break }
+            guard errno == EINTR else {
+                for index in polled.indices { polled[index].revents = 0 }
+                return
+            }
         }
     }
 

@@ -13,9 +13,8 @@ final class ChainBatch {
     private let chains = UnsafeMutablePointer<PoppedChain>.allocate(capacity: largest)
     private var first = 0
     private var end = 0
-    /// Those that were served and not returned yet: so many, one behind the other from `firstServed` on.
+    /// Those that were served and not returned yet: so many, from the first one on.
     private let served = UnsafeMutablePointer<Served>.allocate(capacity: largest)
-    private var firstServed = 0
     private var servedCount = 0
     /// In which they were popped. Nothing once all are returned: it holds guest memory that may be taken away.
     private(set) var view: RingView?
@@ -47,6 +46,7 @@ final class ChainBatch {
     /// - Parameter view: whose owner keeps it meanwhile. It is held once for a batch: each reference more is counted in
     ///   memory that two threads share.
     func append(_ chain: PoppedChain, in view: Unmanaged<RingView>) throws(RingError) {
+        precondition(servedCount == 0, "what was served is returned before more is popped")
         if isEmpty { (first, end) = (0, 0) }
         let available = view._withUnsafeGuaranteedRef { $0.available }
         try available.pointee.walk(from: chain, into: &lists[end])
@@ -80,7 +80,7 @@ final class ChainBatch {
 
     /// Keeps the chain that was taken last, and served, to be returned with what comes behind it.
     func keep(_ chain: PoppedChain, written: UInt32) {
-        if servedCount == 0 { firstServed = first - 1 }
+        precondition(servedCount == first - 1, "all that came before it are kept as well")
         (served + servedCount).initialize(to: Served(chain: chain, written: written))
         servedCount += 1
     }
@@ -98,7 +98,7 @@ final class ChainBatch {
         guard let view else { return }
         for index in 0..<servedCount {
             // Taking the next one left its buffers there.
-            view.note(lists[firstServed + index + 1].writable, written: served[index].written, into: log)
+            view.note(lists[index + 1].writable, written: served[index].written, into: log)
             view.noteUsed(at: served[index].place, usedRing: usedRing, into: log)
         }
     }

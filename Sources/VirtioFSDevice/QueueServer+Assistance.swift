@@ -129,9 +129,10 @@ extension QueueServer {
         return true
     }
 
-    /// Leaves the rest of a batch for the workers, because this thread is about to block.
-    func putAside(_ batch: ChainBatch) {
+    /// Returns what was served of a batch, and leaves the rest for the workers, because this thread can't go on with it.
+    func giveUp(_ batch: ChainBatch) {
         guard let view = batch.view else { return }
+        returnServed(batch)
         // The last one that is put aside is served first.
         while !batch.isEmpty { putAside(batch.takeLast(), view) }
     }

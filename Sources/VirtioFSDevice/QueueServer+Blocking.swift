@@ -8,10 +8,7 @@ extension QueueServer: BlockingHost {
     func willBlock(_ request: Request) throws(Errno) {
         if request.role == .onLoan { throw .restart }
         guard !request.hasBlocked else { return }
-        if let batch = request.batch {
-            putAside(batch)
-            returnServed(batch)
-        }
+        if let batch = request.batch { giveUp(batch) }
         // The worker on duty goes on without it.
         if request.role == .assistant {
             request.hasBlocked = true

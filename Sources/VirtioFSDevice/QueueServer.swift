@@ -217,6 +217,7 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
             if let tap = options.tap { hear(exchange, written, since: start, tap) }
             finish(chain, view, exchange, written: written)
         } catch {
+            if let batch = request.batch { giveUp(batch) }
             putAside(chain, view)
         }
         return !request.hasBlocked
@@ -243,33 +244,44 @@ final class QueueServer<Files: FileSystem>: @unchecked Sendable {
         // What is left of its batch is served at once, and it is returned with that; but a thread that has blocked has put it
         // aside.
         if let batch, !batch.isEmpty { return batch.keep(chain, written: written) }
-        let (wanted, place) = usedLock.withLock {
-            batch?.returnServed(to: used)
+        giveBack(batch) {
             let place = used.nextUsed
             used.push(chain, written: written)
+            return place
+        } noting: { place, log, usedRing in
+            view.note(exchange.segments.writable, written: written, into: log)
+            view.noteUsed(at: place, usedRing: usedRing, into: log)
+        }
+    }
+
+    /// Returns what was served of a batch before the chain that is being served.
+    func returnServed(_ batch: ChainBatch) {
+        if batch.hasServed { giveBack(batch, pushing: { 0 }, noting: { _, _, _ in }) }
+    }
+
+    /// Returns what is kept of a batch and then one more, notes it, and tells the driver.
+    ///
+    /// - Parameters:
+    ///   - push: returns that one, under the lock: where.
+    ///   - note: notes what was written into it, and that it was returned there.
+    @inline(__always)
+    private func giveBack(
+        _ batch: ChainBatch?, pushing push: () -> UInt16, noting note: (UInt16, DirtyLog, GuestAddress?) -> Void
+    ) {
+        let (wanted, place) = usedLock.withLock {
+            batch?.returnServed(to: used)
+            let place = push()
             return (used.needsInterrupt(), place)
         }
         // Behind the full fence of needsInterrupt: see WriteLog.isOn.
         if isLogging, let log {
+            let usedRing = log.usedRing
             log.note {
-                batch?.noteServed(usedRing: log.usedRing, into: $0)
-                view.note(exchange.segments.writable, written: written, into: $0)
-                view.noteUsed(at: place, usedRing: log.usedRing, into: $0)
+                batch?.noteServed(usedRing: usedRing, into: $0)
+                note(place, $0, usedRing)
             }
         }
         batch?.forgetServed()
-        if wanted { interrupt() }
-    }
-
-    /// Returns what was served of a batch before the one that is being served.
-    func returnServed(_ batch: ChainBatch) {
-        guard batch.hasServed else { return }
-        let wanted = usedLock.withLock {
-            batch.returnServed(to: used)
-            return used.needsInterrupt()
-        }
-        if isLogging, let log { log.note { batch.noteServed(usedRing: log.usedRing, into: $0) } }
-        batch.forgetServed()
         if wanted { interrupt() }
     }
 

@@ -11,7 +11,7 @@ public final class Request {
     /// Who gives the queue away before an operation blocks; see ``mayBlock()``.
     @exclusivity(unchecked) unowned var server: (any BlockingHost)?
     @exclusivity(unchecked) var role = Role.worker
-    /// What the thread has popped and not begun to serve, where it can pop several chains.
+    /// What the thread has popped and not begun to serve, or served and not returned, where it can pop several chains.
     @exclusivity(unchecked) var batch: ChainBatch?
     /// Whether the thread has given its queue away for this request.
     @exclusivity(unchecked) var hasBlocked = false
@@ -39,6 +39,9 @@ public final class Request {
 
     /// To be called before a call that may block for long: an fsync, a lock, a read of what is not in memory. The
     /// device then gives the queue that this thread serves to another thread.
+    ///
+    /// Where small requests pile up, a thread returns up to four together: answers of such a batch wait for an operation
+    /// that blocks and doesn't say so here.
     ///
     /// Nothing with an effect may come before it in an operation: where the thread is only on loan from the kicking
     /// side, this throws ``SystemPackage/Errno/restart``, and the operation starts again on a thread that can wait.

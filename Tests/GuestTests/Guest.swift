@@ -26,8 +26,8 @@ final class Guest {
 
     /// Boots; returns when the guest's init runs.
     ///
-    /// Now and then, in one of some hundred boots, QEMU 7.2 hangs long before that, when Linux knows nothing of the device
-    /// yet (its drivers are modules): such a guest is started anew, which the test's output says.
+    /// Now and then, in one of some hundred boots, QEMU 7.2 hangs long before that, with its processors busy, when Linux knows
+    /// nothing of the device yet (its drivers are modules): such a guest is started anew, which the test's output says.
     init(_ serve: ServeProcess, _ machine: GuestMachine = GuestMachine(), script: String = "") throws {
         self.machine = machine
         let kernel = try #require(machine.kernel, "there is no such kernel for guests")
@@ -42,10 +42,21 @@ final class Guest {
         for _ in 0..<Self.boots {
             try start([find("qemu-system-x86_64")] + command)
             if isUp() { return }
+            let said = "a guest did not come up; it said: \(console); its device: \(serve.log)"
+            // One that ended, or that waits for its device, is another matter.
+            try #require(!hasEnded && processorSeconds > Self.patience / 2, "\(said)")
             kill()
-            print("a guest did not come up; it said: \(console)")
+            print(said)
         }
+        Issue.record("no guest came up in \(Self.boots) attempts")
         throw CocoaError(.executableLoad)
+    }
+
+    /// Processor time of QEMU's so far (utime and stime of proc(5)).
+    private var processorSeconds: Double {
+        let fields = ((try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? "").split(separator: " ")
+        let ticks = fields.dropFirst(13).prefix(2).compactMap { Double($0) }.reduce(0, +)
+        return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
     /// How often it may be tried.

@@ -61,7 +61,7 @@ struct ReaderTests {
         }
     }
 
-    @Test("A look that is interrupted by no other thread is followed by others")
+    @Test("A look that is interrupted by no other thread is followed by others", .timeLimit(.minutes(1)))
     func interruption() {
         var spin = AdaptiveSpin(longest: 200_000)
         // Other threads may interrupt it, too: so as often as it takes.
@@ -78,17 +78,18 @@ struct ReaderTests {
         }
     }
 
-    @Test("Where another thread gets the processor nobody looks on")
+    @Test("Where another thread gets the processor nobody looks on", .timeLimit(.minutes(1)))
     func putAside() throws {
         // Two threads on one processor: each look lets the other have it.
+        let processor = Affinity.processors[0]
         let isOver = Atomic(false)
         let other = try OSThread(name: "other") {
-            _ = Affinity.stay(on: 0)
+            _ = Affinity.stay(on: processor)
             while !isOver.load(ordering: .relaxed) {}
         }
         let looks = Atomic(0)
         let looker = try OSThread(name: "looker") {
-            _ = Affinity.stay(on: 0)
+            guard Affinity.stay(on: processor) else { return }
             var spin = AdaptiveSpin(longest: 1_000_000_000)
             _ = spin.spin {
                 looks.add(1, ordering: .relaxed)
@@ -101,7 +102,7 @@ struct ReaderTests {
         isOver.store(true, ordering: .relaxed)
         other.join()
         // The other may not have been there yet, or have been away for a while.
-        #expect(looks.load(ordering: .relaxed) < 100)
+        #expect((1..<100).contains(looks.load(ordering: .relaxed)))
     }
 
     @Test("Who may not look never does")

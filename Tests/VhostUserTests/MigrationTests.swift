@@ -69,13 +69,13 @@ extension VhostUserTests {
             try driver.transport.startLog()
             let ring = [page(driver.configuration.descriptorArea), page(driver.configuration.deviceArea)]
             for round in 1...100 {
-                // All are there before the device looks.
                 let message = FUSEMessage(.getattr, node: .root).with(fuse_getattr_in())
                 let tokens = (0..<32).map { _ in driver.send(message, kicks: false) }
                 driver.transport.doorbell(1)?.ring(lending: false)
                 for token in tokens { #expect(try driver.reply(to: token)?.errno == 0) }
                 #expect(waitForLog(driver, Set(tokens.map { page(driver.room(of: $0)) } + ring)), "round \(round)")
             }
+            #expect(Affinity.count < 2 || serve.runTime(ofThreads: "request-1+") > 0, "there was a second thread")
         }
 
         @Test("A call that blocked before the log was turned on is noted when it returns, and goes on meanwhile")

@@ -1,4 +1,4 @@
-// The Linux kernel's user-space API: the one source of every struct and number on the wire. Headers only.
+// The Linux kernel's user-space API: the one source of every struct and number on the wire.
 #pragma once
 
 // Swift's Glibc module is built without _GNU_SOURCE and so lacks O_PATH, statx, renameat2 and others: these includes

@@ -105,6 +105,7 @@ static inline void ck_pause(void) {
 }
 
 // fstat(2) itself, which takes no path: glibc 2.36 calls newfstatat(2) with an empty one.
+_Static_assert(sizeof(long) == 8, "where a long has 32 bits, the kernel's struct stat is another than glibc's");
 static inline int ck_fstat(int fd, struct stat *status) { return (int)syscall(SYS_fstat, fd, status); }
 static inline unsigned int ck_major(dev_t device) { return gnu_dev_major(device); }
 static inline unsigned int ck_minor(dev_t device) { return gnu_dev_minor(device); }

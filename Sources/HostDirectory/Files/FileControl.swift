@@ -36,7 +36,9 @@ struct FileControl {
     /// and before it leaves it to the file system (linux/fs/fuse/ioctl.c).
     func check(_ argument: UnsafeMutableRawBufferPointer, _ file: FileDescriptor, uid: UInt32) throws(Errno) {
         guard uid != 0 else { return }
-        guard try file.status().st_uid == uid else { throw .notPermitted }
+        var status = CKernel.statx()
+        try file.status(mask: UInt32(STATX_UID), into: &status)
+        guard status.stx_uid == uid else { throw .notPermitted }
         guard let (query, bits) = protected else { return }
         var current = Argument(repeating: 0)
         try withUnsafeMutableBytes(of: &current) { bytes throws(Errno) in

@@ -148,8 +148,13 @@ extension InodeTable {
 
     /// Whether the file still has a name.
     private func isNamed(_ pin: Pin) -> Bool {
-        guard let status = try? pin.record.heldDescriptor.status() else { return false }
-        return status.st_nlink > 0
+        var status = CKernel.statx()
+        do throws(Errno) {
+            try pin.record.heldDescriptor.status(mask: UInt32(STATX_NLINK), into: &status)
+        } catch {
+            return false
+        }
+        return status.stx_nlink > 0
     }
 
     /// Sees to it that the inode's handle is in its record; false if there is none, or nothing to open it through.

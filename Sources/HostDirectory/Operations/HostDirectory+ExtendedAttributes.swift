@@ -23,7 +23,9 @@ extension HostDirectory {
 
     /// The host keeps the set-group-ID bit at a change of the access ACL, because this process may.
     private func dropSetGID(_ descriptor: FileDescriptor) throws(Errno) {
-        let mode = try descriptor.status().st_mode
+        var status = CKernel.statx()
+        try descriptor.status(mask: UInt32(STATX_MODE), into: &status)
+        let mode = mode_t(status.stx_mode)
         guard mode & 0o2000 != 0 else { return }
         try descriptors.changeMode(of: descriptor, mode & 0o5777)
     }

@@ -45,8 +45,9 @@ final class InterruptThread: @unchecked Sendable {
         while true {
             watched.wait()
             if watched.isReady(ending) { return }
-            for (index, source) in sources.enumerated() where watched.isReady(index) && !source.handler() {
-                watched.drop(index)
+            for (index, source) in sources.enumerated() where watched.isReady(index) {
+                let goesOn = source.handler()
+                if !goesOn { watched.drop(index) }
             }
             if watched.isReady(closing) {
                 watched.drop(closing)

@@ -47,17 +47,21 @@ final class BenchShare {
         let block = session.largestTransfer
         let size = max(dataSize / count / block * block, block)
         files[count] = []
-        for index in 0..<count { files[count]!.append(try makeFile("data-\(count)-\(index)", size: size)) }
+        for index in 0..<count {
+            let name = "data-\(count)-\(index)"
+            let created = try session.call(.create(name, in: folder))
+            let file = BenchFile(name: name, node: Self.node(created), handle: Self.handle(created), size: size)
+            // It is removed in the end, whatever happens now.
+            files[count]!.append(file)
+            try fill(file)
+        }
         return files[count]!
     }
 
-    private func makeFile(_ name: String, size: Int) throws -> BenchFile {
-        let created = try session.call(.create(name, in: folder))
-        let file = BenchFile(name: name, node: Self.node(created), handle: Self.handle(created), size: size)
-        for offset in stride(from: 0, to: size, by: session.largestTransfer) {
+    private func fill(_ file: BenchFile) throws {
+        for offset in stride(from: 0, to: file.size, by: session.largestTransfer) {
             _ = try session.call(.write(file.node, file.handle, at: UInt64(offset), count: session.largestTransfer))
         }
-        return file
     }
 
     func remove() throws {
